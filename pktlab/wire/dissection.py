@@ -1,0 +1,260 @@
+"""A whole packet read: the headers in it one after another, and what is behind them.
+
+`dissect` is lax: it keeps every header that it could read, says in `stop` what ended the reading and where, and
+accounts for every byte: in a layer, or in the trailer behind the outermost network packet. What follows what is the
+table in `packet`.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pktlab.errors import Malformed, Truncated, WireError
+from pktlab.wire import expressions
+from pktlab.wire.bindings import Binding
+from pktlab.wire.cursor import BUFFER, Cursor
+from pktlab.wire.ethernet import Ethernet
+from pktlab.wire.fields import Found
+from pktlab.wire.header import Header
+from pktlab.wire.ipv6 import HopByHop, Ipv6, JumboPayload
+from pktlab.wire.packet import FOLLOWS, INSTEAD, LINK_LAYERS, LINK_TYPES
+from pktlab.wire.udp import Udp
+
+__all__ = ["Dissection", "Layer", "dissect", "first_header"]
+
+_UNLESS = {
+    kind: expressions.evaluator(rule.unless, operator.attrgetter)
+    for kind, rule in FOLLOWS.items()
+    if rule.unless is not None
+}
+_INSTEAD = {
+    kind: (expressions.evaluator(condition, operator.attrgetter), other) for kind, (condition, other) in INSTEAD.items()
+}
+
+
+@dataclass(slots=True)
+class Layer:
+    """One header of a packet, or bytes that no header claims.
+
+    Offsets are bytes from the start of the packet. `end` is where the lengths that the header and those below it
+    give say that it ends, payload and all, but never past the bytes that are there; `limit` names the length that
+    set it.
+    """
+
+    protocol: str  # the header's layer name, "udp"; "data" where there is no header
+    header: Header | None
+    start: int
+    stop: int  # behind the header's last byte that could be read
+    end: int
+    limit: str
+    error: WireError | None = None  # what ended the reading of this header
+    overrun: Truncated | None = None  # its payload should be longer than what is there
+    quoted: bool = False  # it is part of a packet quoted in an ICMP error
+    notes: list[str] = field(default_factory=list)
+
+    def spans(self) -> list[Found]:
+        """Return every field of the header with its bytes and bits, in wire order; none for plain bytes."""
+        return [] if self.header is None else self.header.spans()
+
+
+@dataclass(slots=True)
+class Dissection:
+    """What could be read of one packet."""
+
+    data: bytes
+    layers: list[Layer]
+    stop: WireError | None  # what ended the reading early, and where
+    trailer: tuple[int, int]  # bytes behind the outermost network packet: padding, frame check sequence
+
+    def layer(self, protocol: str) -> Layer | None:
+        """Return the first, outermost layer of that name."""
+        return next((layer for layer in self.layers if layer.protocol == protocol), None)
+
+    @property
+    def headers(self) -> list[Header]:
+        """The headers in order, without plain bytes."""
+        return [layer.header for layer in self.layers if layer.header is not None]
+
+    def found(self, name: str) -> list[Found]:
+        """Return every occurrence of the field `name`, the outermost first."""
+        return [
+            one
+            for layer in self.layers
+            if layer.header is not None and name.startswith(layer.header.layer.partition(".")[0])
+            for one in layer.spans()
+            if one.row.name == name
+        ]
+
+
+def dissect(
+    data: bytes,
+    first: type[Header] | int = Ethernet,
+    bindings: Sequence[Binding] = (),
+    *,
+    fcs_len: int = 0,
+    whole: bool = False,
+) -> Dissection:
+    """Return what can be read of `data`; never raises for what the bytes hold.
+
+    Parameters
+    ----------
+    data : one packet
+    first : the outermost header, or a link type of tcpdump.org; an unknown link type gives plain bytes
+    bindings : the user's own protocols; they go before the built-in ones
+    fcs_len : bytes of frame check sequence at the end
+    whole : `data` are a reassembled datagram: fragment fields and the IP length are not looked at
+
+    >>> packet = dissect(bytes.fromhex("4500001c0000000040116adf7f0000017f000001003500450008fead"), Ip)
+    >>> [layer.protocol for layer in packet.layers], packet.layers[1].header
+    (['ip', 'udp'], Udp(srcport=53, dstport=69, length=8, checksum=65197))
+    """
+    walk = _Walk(data, bindings, whole)
+    walk.shrink(len(data) - min(fcs_len, len(data)), "frame check sequence", 0)
+    walk.run(first_header(data, first) if isinstance(first, int) else first)
+    return walk.finish()
+
+
+def first_header(data: bytes, link_type: int) -> type[Header] | None:
+    """Return the outermost header of a packet of that link type; None if it is unknown."""
+    first = LINK_TYPES.get(link_type)
+    if isinstance(first, Mapping):
+        return first.get(data[0] >> 4) if data else None
+    return first
+
+
+class _Walk:
+    """One pass over a packet: where it stands, what bounds it, and what it has left behind."""
+
+    def __init__(self, data: bytes, bindings: Sequence[Binding], whole: bool) -> None:
+        self.data = data
+        self.bindings = bindings
+        self.whole = whole
+        self.pos = 0
+        self.end = len(data)
+        self.limit = BUFFER
+        self.layers: list[Layer] = []
+        self.left_over: list[tuple[int, int, int, str]] = []  # start, stop, index of the layer that left it, limit
+        self.stop: WireError | None = None
+        self.quoted = False
+
+    def run(self, first: type[Header] | None) -> None:
+        """Read headers until one fails or says that none follows."""
+        kind = first
+        while kind is not None and (self.pos < self.end or not kind.HEADER_LEN):
+            layer = self.read(kind)
+            self.layers.append(layer)
+            if layer.error is None:
+                self.bound(layer)
+            if layer.error is not None:
+                self.stop = layer.error
+                return
+            kind = self.next(layer)
+
+    def read(self, kind: type[Header]) -> Layer:
+        """Read one header, or the one that stands for it."""
+        cursor = Cursor(self.data, self.pos, self.end, self.limit)
+        header, error = kind.schema.read_lax(cursor)
+        if error is None and kind in _INSTEAD and _INSTEAD[kind][0](header):
+            return self.read(_INSTEAD[kind][1])
+        layer = Layer(header.layer, header, self.pos, cursor.pos, self.end, self.limit, error, quoted=self.quoted)
+        self.pos = cursor.pos
+        return layer
+
+    def bound(self, layer: Layer) -> None:
+        """Narrow what follows to what the header's length gives it."""
+        header = layer.header
+        assert header is not None
+        if isinstance(header, HopByHop):
+            self.take_jumbo_length(header)
+        if header.payload_len is None or (self.whole and len(self.layers) == 1):
+            return
+        if self.is_open(header):
+            name = f"{layer.protocol}.{header._length_name}"
+            layer.notes.append(f"{name} is 0: read to the end of what was captured")
+            return
+        length = header._payload_len_of(header)
+        if length < 0:
+            layer.error = self.too_small(layer, header, length)
+            return
+        available = self.end - self.pos
+        if length > available:
+            layer.overrun = Truncated(layer.protocol, self.pos, length, available, self.limit)
+            layer.notes.append(f"says {length} bytes follow, {available} do")
+            return
+        limit = layer.protocol if header._length_name is None else f"{layer.protocol}.{header._length_name}"
+        self.shrink(self.pos + length, limit, len(self.layers) - 1)
+        layer.end, layer.limit = self.end, self.limit
+
+    def is_open(self, header: Header) -> bool:
+        """Tell whether the header leaves its length open: segmentation offload, or a jumbogram."""
+        if header.open_if is not None:
+            return bool(header._open_if_of(header))
+        return isinstance(header, Udp) and header.length == 0 and any(self.is_open_below())
+
+    def is_open_below(self) -> Iterator[bool]:
+        """Tell of each header that may leave its length open whether it does."""
+        for layer in self.layers:
+            if layer.header is not None and layer.header.open_if is not None:
+                yield bool(layer.header._open_if_of(layer.header))
+
+    def too_small(self, layer: Layer, header: Header, length: int) -> Malformed:
+        """Return the error of a length that does not even hold its own header."""
+        name = header._length_name or ""
+        declared = header.schema.declared[name]
+        at = layer.start + (declared.row.offset or 0)
+        value = getattr(header, name)
+        return Malformed(layer.protocol, at, declared.row.name, value, f"is under {value - length}")
+
+    def take_jumbo_length(self, header: HopByHop) -> None:
+        """Bound a jumbogram by the option that holds its length (RFC 2675)."""
+        below = self.layers[-2] if len(self.layers) > 1 else None
+        if below is None or not isinstance(below.header, Ipv6) or below.header.plen:
+            return
+        for option in header.options:
+            if isinstance(option.body, JumboPayload) and below.stop + option.body.jumbo <= self.end:
+                self.shrink(below.stop + option.body.jumbo, "ipv6.opt.jumbo", len(self.layers) - 2)
+                below.end, below.limit = self.end, self.limit
+
+    def shrink(self, end: int, limit: str, owner: int) -> None:
+        """Bring the limit down to `end`; what lies between belongs to nobody inside the layer `owner`."""
+        if end < self.end:
+            self.left_over.append((end, self.end, owner, limit))
+        if limit != "frame check sequence":
+            self.limit = limit
+        self.end = end
+
+    def next(self, layer: Layer) -> type[Header] | None:
+        """Return the header that follows `layer`, the user's own first."""
+        header = layer.header
+        assert header is not None
+        rule = FOLLOWS.get(type(header))
+        if rule is not None and not self.whole and type(header) in _UNLESS and _UNLESS[type(header)](header):
+            return None
+        for binding in self.bindings:
+            if binding.matches(header):
+                return binding.protocol
+        if rule is None:
+            return None
+        self.quoted = self.quoted or rule.quotes
+        return rule.table.get(getattr(header, rule.by))
+
+    def finish(self) -> Dissection:
+        """Account for the bytes that no header claimed."""
+        if self.pos < self.end:
+            self.add_data(self.pos, self.end, self.limit, [])
+        network = next(
+            (i for i, layer in enumerate(self.layers) if not isinstance(layer.header, LINK_LAYERS)), len(self.layers)
+        )
+        trailer = (len(self.data), len(self.data))
+        for start, stop, owner, limit in reversed(self.left_over):
+            if owner <= network:
+                trailer = (min(start, trailer[0]), len(self.data))
+            else:
+                self.add_data(start, stop, limit, [f"behind the end that {limit} gives"])
+        return Dissection(self.data, self.layers, self.stop, trailer)
+
+    def add_data(self, start: int, stop: int, limit: str, notes: list[str]) -> None:
+        """Append bytes as a layer of their own."""
+        self.layers.append(Layer("data", None, start, stop, stop, limit, quoted=self.quoted, notes=notes))

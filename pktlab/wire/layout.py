@@ -1,0 +1,409 @@
+"""`Layout`: the Construct object that a header's class body becomes.
+
+The leading run of fields of fixed size (in one byte order) is read by a single `struct.unpack_from` and kept as a
+plain tuple; bits are taken from the stored words when somebody asks. The rest, the tail, is interpreted by Construct
+field by field. Both ways, and a stock `Struct` of the same fields, agree on any bytes; a test holds them to it.
+
+Ranges are not recorded while parsing. They are made on demand, by parsing the same bytes once more with a trace:
+headers with no tail just add their start to offsets that are known beforehand.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any
+
+import construct
+
+from pktlab.errors import Malformed, Truncated, WireError
+from pktlab.wire import expressions
+from pktlab.wire.cursor import BUFFER, Cursor
+from pktlab.wire.fields import BitsDecl, FieldDecl, Found, Row, hex_digits
+from pktlab.wire.nodes import Bounded, Items, Switch, When, as_cursor, give_back
+from pktlab.wire.values import Flags
+
+if TYPE_CHECKING:
+    from pktlab.wire.header import Header
+
+__all__ = ["Layout", "nodes_of"]
+
+_FOREIGN_ERRORS = (
+    construct.ConstructError, ArithmeticError, LookupError, ValueError, TypeError, AttributeError, RuntimeError,
+)  # fmt: skip
+"""What a user's Construct objects and expressions may raise over hostile bytes; none of it leaves a parser."""
+
+
+def _fixed_code(subcon: Any) -> tuple[str, str, int] | None:
+    """Return (byte order or "", struct code, bytes) of a node of fixed size that `struct` can read."""
+    if isinstance(subcon, construct.FormatField):
+        order = subcon.fmtstr[0] if subcon.length > 1 else ""
+        return ("<" if order == "<" else order and ">"), subcon.fmtstr[1:], subcon.length
+    if isinstance(subcon, construct.Bytes) and isinstance(subcon.length, int):
+        return "", f"{subcon.length}s", subcon.length
+    return None
+
+
+def _is_little(subcon: Any) -> bool:
+    if isinstance(subcon, construct.FormatField):
+        return bool(subcon.fmtstr[0] == "<" and subcon.length > 1)
+    return isinstance(subcon, construct.BytesInteger) and bool(subcon.swapped)
+
+
+def nodes_of(node: Any) -> list[Any]:
+    """Return `node` and every Construct object inside it, but not what is inside a nested header."""
+    if isinstance(node, Switch):
+        inner = [*node.cases.values(), node.default]
+    elif isinstance(node, construct.Subconstruct):
+        inner = [node.subcon]
+    else:
+        inner = []
+    return [node, *(found for child in inner for found in nodes_of(child))]
+
+
+def expressions_of(node: Any) -> list[Any]:
+    """Return the expressions over the header's own fields in `node`."""
+    found = []
+    for inner in nodes_of(node):
+        for name in ("length", "condition", "key", "count", "keyfunc", "condfunc"):
+            expression = vars(inner).get(name)
+            if expression is not None and expressions.names_in(expression):
+                found.append(expression)
+    return found
+
+
+_GROUP = Row("", "", "", None, 0, None, 0, 1, False, "group", "dec", 0, None, None)
+_KNOWN_NODES = (Bounded, When, Switch, Items, construct.FormatField, construct.BytesInteger, construct.Bytes)
+
+
+def is_known(node: Any) -> bool:
+    """Tell whether `node` is on the closed list that every reader of schemas handles."""
+    return all(
+        isinstance(inner, (*_KNOWN_NODES, Layout)) or inner in (construct.GreedyBytes, construct.Pass)
+        for inner in nodes_of(node)
+    )
+
+
+class Layout(construct.Construct):
+    """A header's fields as one Construct object.
+
+    Parameters
+    ----------
+    header : the class that parsed values are instances of
+    layer : dotted name that its field names start with
+    fields : in wire order
+
+    `rows` is the field table; `tail` are the fields after the fixed run; `lengths` maps the name of each length that
+    the schema can solve to the field whose size it gives.
+    """
+
+    def __init__(self, header: type[Header], layer: str, fields: list[FieldDecl]) -> None:
+        super().__init__()
+        self.header = header
+        self.layer = layer
+        self.fields = fields
+        self.declared: dict[str, FieldDecl | BitsDecl] = {}
+        for position, declared in enumerate(fields):
+            declared.index = position
+            self.declared.update({one.attr: one for one in declared.parts})
+        self._fuse()
+        self._make_rows()
+        self._bind_tail()
+        self.names_itself = "summary" in vars(header)
+
+    # ---- made once, from the declarations
+
+    def _fuse(self) -> None:
+        order, codes, count = "", "", 0
+        for declared in self.fields:
+            code = _fixed_code(declared.subcon)
+            if code is None or (code[0] and order and code[0] != order):
+                break
+            order = order or code[0]
+            codes += code[1]
+            count += 1
+        self.fixed_count = count
+        self.fixed = struct.Struct((order or ">") + codes)
+        self.fixed_size = self.fixed.size
+        self.tail = self.fields[count:]
+        self._checks = [
+            one
+            for declared in self.fields[:count]
+            for one in declared.parts
+            if one.min is not None or one.equals is not None
+        ]
+
+    def _make_rows(self) -> None:
+        offset: int | None = 0
+        self.rows: list[Row] = []
+        self._rows_of: list[list[Row]] = []
+        for declared in self.fields:
+            rows = self._rows_for(declared, offset)
+            self._rows_of.append(rows)
+            self.rows += rows
+            size = _static_size(declared.subcon)
+            offset = None if offset is None or size is None else offset + size
+        self._fixed_rows = [
+            (row, row.offset or 0, (row.offset or 0) + row.width, index)
+            for index, rows in enumerate(self._rows_of[: self.fixed_count])
+            for row in rows
+        ]
+
+    def _rows_for(self, declared: FieldDecl, offset: int | None) -> list[Row]:
+        width = _static_size(declared.inner) or 0
+        little = _is_little(declared.inner)
+        declared.row = self._row(declared, offset, width, None, 0, 1, little)
+        rows = [declared.row] if declared.wire_name else []
+        for part in declared.bits:
+            part.row = self._row(part, offset, width, part.mask, part.shift, part.scale, little)
+            rows.append(part.row)
+            if isinstance(part.as_, type) and issubclass(part.as_, Flags):
+                rows += self._flag_rows(part.row, part.as_, part.shift)
+        if isinstance(declared.as_, type) and issubclass(declared.as_, Flags):
+            rows += self._flag_rows(declared.row, declared.as_, 0)
+        return rows
+
+    def _row(
+        self, one: FieldDecl | BitsDecl, offset: int | None, width: int, mask: int | None, shift: int, scale: int,
+        little: bool,
+    ) -> Row:  # fmt: skip
+        bit_count = 8 * width if mask is None else mask.bit_length() - shift
+        return Row(
+            name=f"{self.layer}.{one.wire_name}" if one.wire_name else "",
+            attr=one.attr,
+            label=one.label,
+            offset=offset,
+            width=width,
+            mask=mask,
+            shift=shift,
+            scale=scale,
+            little=little,
+            kind=one.kind,
+            base=one.base,
+            digits=one.digits or hex_digits(bit_count),
+            names=one.names,
+            view=None if one.as_ is bool else one.as_,
+        )
+
+    @staticmethod
+    def _flag_rows(parent: Row, flags: type[Flags], shift: int) -> list[Row]:
+        return [
+            parent._replace(
+                name=f"{parent.name}.{member.name}",
+                attr=f"{parent.attr}.{member.name}",
+                label=member.label,
+                mask=member.mask << shift,
+                shift=(member.mask & -member.mask).bit_length() - 1 + shift,
+                kind="bool",
+                view=None,
+            )
+            for member in flags.members
+        ]
+
+    def _bind_tail(self) -> None:
+        fixed = self.fields[: self.fixed_count]
+        known = {one.attr for declared in fixed for one in declared.parts}
+        self.lengths: dict[str, tuple[FieldDecl, Bounded]] = {}
+        needed: set[str] = set()
+        for declared in self.tail:
+            full_name = f"{self.layer}.{declared.wire_name}" if declared.wire_name else self.layer
+            for expression in expressions_of(declared.subcon):
+                expressions.check_names(full_name, expression, known)
+                needed.update(expressions.names_in(expression))
+            self._adopt_bounded(declared, full_name)
+            known.update(one.attr for one in declared.parts)
+        self._needed = [(name, self.declared[name]) for name in sorted(needed)]
+        self._foreign = not all(is_known(declared.subcon) for declared in self.tail)
+
+    def _adopt_bounded(self, declared: FieldDecl, full_name: str) -> None:
+        for node in nodes_of(declared.subcon):
+            if not isinstance(node, Bounded):
+                continue
+            name = expressions.target(node.length)
+            if name is not None:
+                wire_name = self.declared[name].wire_name or name
+                node.adopt(full_name, f"{self.layer}.{wire_name}")
+                if expressions.is_invertible(node.length):
+                    self.lengths[name] = (declared, node)
+            else:
+                node.adopt(full_name, node.limit)
+
+    def group(self, start: int, stop: int, item: Header | None) -> Found:
+        """Return the trace entry that holds the fields of one header of a list together."""
+        label = self.header.label if item is None else item.summary()
+        return Found(_GROUP._replace(label=label), start, stop, None)
+
+    # ---- parsing
+
+    def _parse(self, stream: Any, context: Any, path: str) -> Header:
+        if isinstance(stream, Cursor):
+            return self.read(stream, context)
+        start, cursor = stream.tell(), as_cursor(stream)
+        header = self.read(cursor, context)
+        give_back(stream, start, cursor)
+        return header
+
+    def read(self, cursor: Cursor, context: Any = None) -> Header:
+        """Return the header at `cursor`, and leave the cursor behind it.
+
+        Raises
+        ------
+        Truncated : a length ran out, of the buffer or of a field; says which
+        Malformed : a value that cannot be
+        """
+        start = cursor.pos
+        stop = start + self.fixed_size
+        if stop > cursor.end:
+            raise Truncated(self.layer, start, self.fixed_size, cursor.end - start, cursor.limit)
+        raw = self.fixed.unpack_from(cursor.data, start)
+        cursor.pos = stop
+        if cursor.trace is not None:
+            cursor.trace += [Found(row, start + a, start + b, raw[i]) for row, a, b, i in self._fixed_rows]
+        if self._checks:
+            self._check(raw, start)
+        if self.tail:
+            values = list(raw)
+            self._read_tail(cursor, values, context)
+            raw = tuple(values)
+        return self.header._from_wire(raw, (cursor.data, start, cursor.pos, cursor.end, cursor.limit), None)
+
+    def read_lax(self, cursor: Cursor) -> tuple[Header, WireError | None]:
+        """Return what can be read of the header at `cursor`, and the error that ended it.
+
+        The header then holds the fields before the error; reading any other raises AttributeError that says why.
+        The cursor is left behind the last field that was read.
+        """
+        start = cursor.pos
+        try:
+            return self.read(cursor), None
+        except WireError as error:
+            values: list[Any] = []
+            again = Cursor(cursor.data, start, cursor.end, cursor.limit, [])
+            self._rescue(again, values)
+            cursor.pos = max((found.stop for found in again.trace or ()), default=start)
+            origin = (cursor.data, start, cursor.pos, cursor.end, cursor.limit)
+            return self.header._from_wire(tuple(values), origin, error), error
+
+    def _rescue(self, cursor: Cursor, values: list[Any]) -> None:
+        """Read field by field until one fails; `values` and the trace keep what was read."""
+        start = cursor.pos
+        try:
+            for declared in self.fields[: self.fixed_count]:
+                self._read_field(declared, cursor, values, {}, start)
+            self._check(tuple(values), start)
+            self._read_tail(cursor, values, None)
+        except WireError:
+            return
+
+    def _scope(self, values: list[Any], context: Any) -> Any:
+        count = len(values)
+        scope = {}
+        for name, one in self._needed:
+            if one.index < count:
+                scope[name] = one.number(values[one.index])
+        if not self._foreign:
+            return scope
+        return construct.Container(
+            scope, _=context, _params=None, _root=None, _parsing=True, _building=False, _sizing=False, _io=None
+        )
+
+    def _read_tail(self, cursor: Cursor, values: list[Any], context: Any) -> None:
+        scope = self._scope(values, context)
+        start = cursor.pos - self.fixed_size
+        for declared in self.tail:
+            self._read_field(declared, cursor, values, scope, start)
+            value = values[-1]
+            scope[declared.attr] = value
+            for part in declared.bits:
+                scope[part.attr] = part.number(value)
+            if value is not None and (declared.min is not None or declared.equals is not None):
+                self._check_one(declared, value, cursor.pos - declared.row.width)
+
+    def _read_field(self, declared: FieldDecl, cursor: Cursor, values: list[Any], scope: Any, start: int) -> None:
+        at, mark = cursor.pos, 0 if cursor.trace is None else len(cursor.trace)
+        cursor.short = None
+        try:
+            value = declared.subcon._parsereport(cursor, scope, "")
+        except _FOREIGN_ERRORS as error:
+            raise self._translate(error, declared, at, start, cursor) from None
+        values.append(value)
+        if cursor.trace is not None and cursor.pos > at:
+            shown = value if isinstance(value, int | bytes | float | str) else bytes(cursor.data[at : cursor.pos])
+            rows = self._rows_of[declared.index]
+            cursor.trace[mark:mark] = [Found(row, at, cursor.pos, shown) for row in rows]
+
+    def _translate(self, error: Exception, declared: FieldDecl, at: int, start: int, cursor: Cursor) -> WireError:
+        name = f"{self.layer}.{declared.wire_name}" if declared.wire_name else self.layer
+        if cursor.short is not None:
+            return Truncated(name, *cursor.short)
+        value = bytes(cursor.data[at : min(at + 8, cursor.end)])
+        return Malformed(self.layer, at, name, value, f"does not read: {_first_line(error)}")
+
+    def _check(self, raw: tuple[Any, ...], start: int) -> None:
+        for one in self._checks:
+            self._check_one(one, one.number(raw[one.index]), start + (one.row.offset or 0))
+
+    def _check_one(self, one: FieldDecl | BitsDecl, value: int, at: int) -> None:
+        if one.min is not None and value < one.min:
+            raise Malformed(self.layer, at, one.row.name, value, f"is under {one.min}")
+        if one.equals is not None and value != one.equals:
+            raise Malformed(self.layer, at, one.row.name, value, f"is not {one.equals}")
+
+    # ---- ranges
+
+    def spans(self, data: bytes, start: int, end: int, limit: str = BUFFER) -> list[Found]:
+        """Return every field of the header at `start` with its bytes and bits, in wire order.
+
+        Fields that hold others come before them. Where the header cannot be read to its end, what comes before the
+        error is returned.
+        """
+        trace: list[Found] = []
+        cursor = Cursor(data, start, end, limit, trace)
+        try:
+            self.read(cursor)
+        except WireError:
+            if not trace:
+                self._rescue(Cursor(data, start, end, limit, trace), [])
+        return trace
+
+    # ---- building
+
+    def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
+        header = obj if isinstance(obj, self.header) else self._from_mapping(obj)
+        if header._auto:
+            header = header.filled()
+        raw = header._raw
+        stream.write(self.fixed.pack(*raw[: self.fixed_count]))
+        if self.tail:
+            scope = construct.Container(
+                header._numbers(), _=context, _params=None, _root=None,
+                _parsing=False, _building=True, _sizing=False, _io=None,
+            )  # fmt: skip
+            for declared, value in zip(self.tail, raw[self.fixed_count :], strict=True):
+                if value is not None:  # absent, or still open
+                    declared.subcon._build(value, stream, scope, path)
+        return header
+
+    def _from_mapping(self, obj: Any) -> Header:
+        if isinstance(obj, dict):
+            return self.header(**{key: value for key, value in obj.items() if not key.startswith("_")})
+        raise TypeError(f"{self.layer} builds a {self.header.__name__} or a mapping, not {type(obj).__name__}")
+
+    def _sizeof(self, context: Any, path: str) -> int:
+        if self.tail:
+            raise construct.SizeofError(f"{self.layer} has no fixed size", path=path)
+        return self.fixed_size
+
+
+def _static_size(node: Any) -> int | None:
+    if isinstance(node, Layout):
+        return None if node.tail else node.fixed_size
+    if isinstance(node, construct.FormatField | construct.BytesInteger):
+        return int(node.length)
+    if isinstance(node, construct.Bytes) and isinstance(node.length, int):
+        return int(node.length)
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line for line in str(error).splitlines() if line and not line.startswith("Error in path")]
+    return lines[0] if lines else type(error).__name__

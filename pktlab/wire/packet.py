@@ -1,0 +1,114 @@
+"""What follows what in a packet: one literal table, `FOLLOWS`; and `build`, which puts headers together.
+
+A user's own protocols are not added to the table but given with each call, as `Binding`s, and go before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from construct import this
+
+from pktlab.wire import icmp, icmpv6
+from pktlab.wire.arp import Arp
+from pktlab.wire.ethernet import Ethernet, Ieee8021ad, Ieee8023, Vlan
+from pktlab.wire.header import Header
+from pktlab.wire.icmp import Icmp
+from pktlab.wire.icmpv6 import Icmpv6
+from pktlab.wire.ipsec import Ah, Esp
+from pktlab.wire.ipv4 import Ip
+from pktlab.wire.ipv6 import DestinationOptions, Fragment, HopByHop, Ipv6, Routing
+from pktlab.wire.loopback import Loop, Null
+from pktlab.wire.pseudo import ends_of, pseudo_header
+from pktlab.wire.sll import Sll, Sll2
+from pktlab.wire.tcp import Tcp
+from pktlab.wire.udp import Udp
+
+__all__ = ["FOLLOWS", "INSTEAD", "LINK_LAYERS", "LINK_TYPES", "PROTOCOLS", "Follows", "build"]
+
+
+class Follows(NamedTuple):
+    """What a header says about the one behind it.
+
+    by : the field that tells; table : its values and the headers they stand for; unless : expression over the
+    header: nothing of the kind follows; quotes : what follows is the start of another packet, quoted in an error
+    """
+
+    by: str
+    table: Mapping[int, type[Header]]
+    unless: Any = None
+    quotes: bool = False
+
+
+ETHERTYPES: dict[int, type[Header]] = {
+    0x0800: Ip, 0x0806: Arp, 0x8035: Arp, 0x8100: Vlan, 0x86DD: Ipv6, 0x88A8: Ieee8021ad, 0x9100: Vlan,
+}  # fmt: skip
+IP_PROTOCOLS: dict[int, type[Header]] = {
+    0: HopByHop, 1: Icmp, 6: Tcp, 17: Udp, 43: Routing, 44: Fragment, 50: Esp, 51: Ah, 58: Icmpv6,
+    60: DestinationOptions,
+}  # fmt: skip
+FAMILIES: dict[int, type[Header]] = {2: Ip, 10: Ipv6, 24: Ipv6, 28: Ipv6, 30: Ipv6}
+VERSIONS: dict[int, type[Header]] = {4: Ip, 6: Ipv6}
+
+FOLLOWS: dict[type[Header], Follows] = {
+    Ethernet: Follows("type", ETHERTYPES),
+    Vlan: Follows("etype", ETHERTYPES),
+    Ieee8021ad: Follows("etype", ETHERTYPES),
+    Sll: Follows("etype", ETHERTYPES),
+    Sll2: Follows("etype", ETHERTYPES),
+    Null: Follows("family", FAMILIES),
+    Loop: Follows("family", FAMILIES),
+    Ip: Follows("proto", IP_PROTOCOLS, unless=this.frag_offset > 0),
+    Ipv6: Follows("nxt", IP_PROTOCOLS),
+    HopByHop: Follows("nxt", IP_PROTOCOLS),
+    DestinationOptions: Follows("nxt", IP_PROTOCOLS),
+    Routing: Follows("nxt", IP_PROTOCOLS),
+    Fragment: Follows("nxt", IP_PROTOCOLS, unless=this.offset > 0),
+    Ah: Follows("next_header", IP_PROTOCOLS),
+    Icmp: Follows("type", dict.fromkeys(icmp.ERROR_TYPES, Ip), quotes=True),
+    Icmpv6: Follows("type", dict.fromkeys(icmpv6.ERROR_TYPES, Ipv6), quotes=True),
+}
+INSTEAD: dict[type[Header], tuple[Any, type[Header]]] = {
+    Ethernet: (this.type < 0x0600, Ieee8023),
+    Null: (this.family > 0xFFFF, Loop),
+}
+"""Headers that are another one if the expression over them holds."""
+LINK_TYPES: dict[int, type[Header] | Mapping[int, type[Header]]] = {
+    0: Null, 1: Ethernet, 12: VERSIONS, 14: VERSIONS, 101: VERSIONS, 108: Loop, 113: Sll, 228: Ip, 229: Ipv6, 276: Sll2,
+}  # fmt: skip
+"""Outermost header of each link type of tcpdump.org; raw IP is told by its version."""
+PROTOCOLS: tuple[type[Header], ...] = (
+    Ethernet, Ieee8023, Vlan, Ieee8021ad, Sll, Sll2, Null, Loop, Arp, Ip, Icmp, Ipv6, HopByHop, Routing, Fragment,
+    DestinationOptions, Ah, Esp, Icmpv6, Udp, Tcp,
+)  # fmt: skip
+"""Every header that can be a layer, from the link up."""
+LINK_LAYERS = (Ethernet, Ieee8023, Vlan, Ieee8021ad, Sll, Sll2, Null, Loop)
+"""Headers of the link; what is behind the first other one is trailer, not payload."""
+
+
+def build(*parts: Header | bytes) -> bytes:
+    """Return the bytes of a packet made of headers and data, from the outermost in.
+
+    Lengths and checksums that were left open are filled, innermost first; transport checksums are taken between the
+    ends that the headers below name.
+
+    >>> build(Ip(src="127.0.0.1", dst="127.0.0.1", proto=17), Udp(srcport=53, dstport=69), b"hi").hex()
+    '4500001e00000000401.....'
+    """
+    payload = b""
+    for index in range(len(parts) - 1, -1, -1):
+        part = parts[index]
+        if isinstance(part, bytes | bytearray):
+            payload = bytes(part) + payload
+            continue
+        below = [header for header in parts[:index] if isinstance(header, Header)]
+        payload = part.build(payload, _pseudo_of(below))
+    return payload
+
+
+def _pseudo_of(below: list[Header]) -> Any:
+    ends = ends_of(below)
+    if ends is None:
+        return None
+    return lambda length: pseudo_header(ends, length).build()
