@@ -1,1 +1,72 @@
-"""pktlab."""
+"""pktlab: a packet-level protocol toolkit and analyzer.
+
+Describe a protocol once, then dissect, checksum and craft its packets:
+
+    import pktlab
+
+    cap = pktlab.open("pcaps/first-light.pcapng")     # path, "-", file object; pcap and pcapng, gz and zst
+    cap[12].show()                                    # a tree with the bytes of every field
+    cap[12]["udp.srcport"], cap[12].udp.srcport       # names are Wireshark's
+    print(cap[12].explain())                          # how its checksums come about, word by word
+    pktlab.checksum(b"...")                           # RFC 1071; .verify .update .explain beside it
+
+The house, from the top; imports go down only, and `make lint` holds them to it:
+
+    cli/pktlab_cli/   how does a person ask?
+    testing/          how do I test mine?               Hypothesis strategies
+    live/             how do packets get on and off a real network?    namespaces; the only door to the world
+    api.py            open, Capture, Packet: where reading, judging and reassembly meet
+    schemas.py        where does a user's own schema come from?
+    flows/            which packets belong together?    flow keys, IP reassembly
+    capture/          how do packets lie in files?      pcap, pcapng, gz, zst
+    wire/             what does one packet say?         Construct schemas, checksums, verdicts
+    errors, ranges    what can go wrong; half-open ranges
+
+This front page is no rung of that ladder: it gives out the public names when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pktlab.api import Capture, Packet, load_schema, open, packet
+    from pktlab.errors import CaptureError, DamagedCapture, Malformed, PktlabError, SchemaError, Truncated
+    from pktlab.sums import checksum
+
+__all__ = [
+    "Capture",
+    "CaptureError",
+    "DamagedCapture",
+    "Malformed",
+    "Packet",
+    "PktlabError",
+    "SchemaError",
+    "Truncated",
+    "checksum",
+    "load_schema",
+    "open",
+    "packet",
+]
+
+_HOME = {
+    **dict.fromkeys(("Capture", "Packet", "load_schema", "open", "packet"), "pktlab.api"),
+    **dict.fromkeys(
+        ("CaptureError", "DamagedCapture", "Malformed", "PktlabError", "SchemaError", "Truncated"), "pktlab.errors"
+    ),
+    "checksum": "pktlab.sums",
+}
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'pktlab' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

@@ -53,10 +53,13 @@ class Layer:
     overrun: Truncated | None = None  # its payload should be longer than what is there
     quoted: bool = False  # it is part of a packet quoted in an ICMP error
     notes: list[str] = field(default_factory=list)
+    trace: list[Found] | None = None  # its fields, once somebody has asked for them
 
     def spans(self) -> list[Found]:
         """Return every field of the header with its bytes and bits, in wire order; none for plain bytes."""
-        return [] if self.header is None else self.header.spans()
+        if self.trace is None and self.header is not None:
+            self.trace = self.header.spans()
+        return self.trace or []
 
 
 @dataclass(slots=True)
@@ -95,6 +98,7 @@ def dissect(
     *,
     fcs_len: int = 0,
     whole: bool = False,
+    ranges: bool = False,
 ) -> Dissection:
     """Return what can be read of `data`; never raises for what the bytes hold.
 
@@ -105,12 +109,14 @@ def dissect(
     bindings : the user's own protocols; they go before the built-in ones
     fcs_len : bytes of frame check sequence at the end
     whole : `data` are a reassembled datagram: fragment fields and the IP length are not looked at
+    ranges : record the range of every field in the same pass, for a caller who will ask for all of them
 
-    >>> packet = dissect(bytes.fromhex("4500001c0000000040116adf7f0000017f000001003500450008fead"), Ip)
+    >>> from pktlab.wire.ipv4 import Ip
+    >>> packet = dissect(bytes.fromhex("4500001c0000000040117ccf7f0000017f000001003500450008fe1b"), Ip)
     >>> [layer.protocol for layer in packet.layers], packet.layers[1].header
-    (['ip', 'udp'], Udp(srcport=53, dstport=69, length=8, checksum=65197))
+    (['ip', 'udp'], Udp(srcport=53, dstport=69, length=8, checksum=65051))
     """
-    walk = _Walk(data, bindings, whole)
+    walk = _Walk(data, bindings, whole, ranges)
     walk.shrink(len(data) - min(fcs_len, len(data)), "frame check sequence", 0)
     walk.run(first_header(data, first) if isinstance(first, int) else first)
     return walk.finish()
@@ -127,10 +133,11 @@ def first_header(data: bytes, link_type: int) -> type[Header] | None:
 class _Walk:
     """One pass over a packet: where it stands, what bounds it, and what it has left behind."""
 
-    def __init__(self, data: bytes, bindings: Sequence[Binding], whole: bool) -> None:
+    def __init__(self, data: bytes, bindings: Sequence[Binding], whole: bool, ranges: bool) -> None:
         self.data = data
         self.bindings = bindings
         self.whole = whole
+        self.ranges = ranges
         self.pos = 0
         self.end = len(data)
         self.limit = BUFFER
@@ -154,11 +161,12 @@ class _Walk:
 
     def read(self, kind: type[Header]) -> Layer:
         """Read one header, or the one that stands for it."""
-        cursor = Cursor(self.data, self.pos, self.end, self.limit)
+        cursor = Cursor(self.data, self.pos, self.end, self.limit, [] if self.ranges else None)
         header, error = kind.schema.read_lax(cursor)
         if error is None and kind in _INSTEAD and _INSTEAD[kind][0](header):
             return self.read(_INSTEAD[kind][1])
         layer = Layer(header.layer, header, self.pos, cursor.pos, self.end, self.limit, error, quoted=self.quoted)
+        layer.trace = cursor.trace
         self.pos = cursor.pos
         return layer
 
@@ -237,8 +245,9 @@ class _Walk:
                 return binding.protocol
         if rule is None:
             return None
-        self.quoted = self.quoted or rule.quotes
-        return rule.table.get(getattr(header, rule.by))
+        following = rule.table.get(getattr(header, rule.by))
+        self.quoted = self.quoted or (rule.quotes and following is not None)
+        return following
 
     def finish(self) -> Dissection:
         """Account for the bytes that no header claimed."""

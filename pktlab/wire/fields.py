@@ -199,6 +199,11 @@ class FieldDecl:
         """The field and the bits declared of it."""
         return [self, *self.bits]
 
+    @property
+    def checked(self) -> bool:
+        """Whether its value, or that of its bits, can be refused."""
+        return any(one.min is not None or one.equals is not None for one in self.parts)
+
     def number(self, raw: Any) -> Any:
         """Return the value that expressions see."""
         return raw

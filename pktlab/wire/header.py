@@ -54,11 +54,10 @@ class Header:
     HEADER_LEN: ClassVar[int]
     """Bytes of the fixed part, the least that a header can have."""
 
-    __slots__ = ("_auto", "_error", "_origin", "_raw")
     _raw: tuple[Any, ...]
-    _auto: frozenset[str]
-    _origin: _Origin | None
-    _error: WireError | None
+    _auto: frozenset[str] = frozenset()
+    _origin: _Origin | None = None
+    _error: WireError | None = None
 
     def __init_subclass__(cls, *, layer: str, label: str = "", payload_len: Any = None, open_if: Any = None) -> None:
         declared = [one for one in vars(cls).values() if isinstance(one, FieldDecl)]
@@ -85,7 +84,6 @@ class Header:
         raw = [self._first_raw(declared, values, auto) for declared in self.schema.fields]
         self._raw = tuple(raw)
         self._auto = frozenset(auto)
-        self._origin = self._error = None
 
     def _first_raw(self, declared: FieldDecl, values: dict[str, Any], auto: set[str]) -> Any:
         """Return the raw value of `declared`, taking what `values` gives for it and its bits."""
@@ -102,9 +100,9 @@ class Header:
             value = values.pop(part.attr, part.default if private else REQUIRED)
             if value is AUTO or isinstance(value, Fill):
                 auto.add(part.attr)
-            elif value is not REQUIRED:
+            elif value is not REQUIRED and value is not None:
                 raw = part.put(raw, value)
-            elif private:
+            elif value is REQUIRED and private:
                 raise TypeError(f"{type(self).__name__} needs {part.attr}=")
         return raw
 
@@ -124,17 +122,8 @@ class Header:
         ------
         Truncated, Malformed : see `pktlab.errors`
         """
-        header = cls.schema.read(Cursor(bytes(data), offset, end, limit))
+        header = cls.schema.read_from(Cursor(bytes(data), offset, end, limit))
         assert isinstance(header, cls)
-        return header
-
-    @classmethod
-    def _from_wire(cls, raw: tuple[Any, ...], origin: _Origin, error: WireError | None) -> Self:
-        header = object.__new__(cls)
-        header._raw = raw
-        header._auto = frozenset()
-        header._origin = origin
-        header._error = error
         return header
 
     def _raw_of(self, declared: FieldDecl) -> Any:
@@ -179,7 +168,7 @@ class Header:
             else:
                 raw[one.index] = one.encode(value)
         new = object.__new__(type(self))
-        new._raw, new._auto, new._origin, new._error = tuple(raw), frozenset(auto), None, None
+        new._raw, new._auto = tuple(raw), frozenset(auto)
         return new
 
     def filled(self, payload: bytes = b"", pseudo: Pseudo | None = None) -> Self:
@@ -232,7 +221,7 @@ class Header:
         """Return the header's bytes as they stand; what is still open is zero or left out."""
         stream = io.BytesIO()
         plain = object.__new__(type(self))
-        plain._raw, plain._auto = self._raw, frozenset()
+        plain._raw = self._raw
         self.schema._build(plain, stream, None, "")
         return stream.getvalue()
 

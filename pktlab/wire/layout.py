@@ -19,7 +19,7 @@ from pktlab.errors import Malformed, Truncated, WireError
 from pktlab.wire import expressions
 from pktlab.wire.cursor import BUFFER, Cursor
 from pktlab.wire.fields import BitsDecl, FieldDecl, Found, Row, hex_digits
-from pktlab.wire.nodes import Bounded, Items, Switch, When, as_cursor, give_back
+from pktlab.wire.nodes import Bounded, Items, Readable, Switch, When, reader_of
 from pktlab.wire.values import Flags
 
 if TYPE_CHECKING:
@@ -71,6 +71,8 @@ def expressions_of(node: Any) -> list[Any]:
     return found
 
 
+_new = object.__new__
+_tuple = tuple.__new__  # a NamedTuple's own constructor costs three times as much
 _GROUP = Row("", "", "", None, 0, None, 0, 1, False, "group", "dec", 0, None, None)
 _KNOWN_NODES = (Bounded, When, Switch, Items, construct.FormatField, construct.BytesInteger, construct.Bytes)
 
@@ -83,7 +85,7 @@ def is_known(node: Any) -> bool:
     )
 
 
-class Layout(construct.Construct):
+class Layout(Readable):
     """A header's fields as one Construct object.
 
     Parameters
@@ -109,6 +111,7 @@ class Layout(construct.Construct):
         self._make_rows()
         self._bind_tail()
         self.names_itself = "summary" in vars(header)
+        self._group_rows: dict[str, Row] = {}
 
     # ---- made once, from the declarations
 
@@ -124,6 +127,7 @@ class Layout(construct.Construct):
         self.fixed_count = count
         self.fixed = struct.Struct((order or ">") + codes)
         self.fixed_size = self.fixed.size
+        self._fixed_readers = [reader_of(declared.subcon) for declared in self.fields[:count]]
         self.tail = self.fields[count:]
         self._checks = [
             one
@@ -211,13 +215,22 @@ class Layout(construct.Construct):
                 needed.update(expressions.names_in(expression))
             self._adopt_bounded(declared, full_name)
             known.update(one.attr for one in declared.parts)
-        self._needed = [(name, self.declared[name]) for name in sorted(needed)]
+        self._needed = [
+            (name, one.index, one.row.mask, one.row.shift, one.row.scale)
+            for name, one in ((name, self.declared[name]) for name in sorted(needed))
+        ]
         self._foreign = not all(is_known(declared.subcon) for declared in self.tail)
+        self._plan = [
+            (declared, reader_of(declared.subcon), declared.attr, declared.checked or bool(declared.bits))
+            for declared in self.tail
+        ]
 
     def _adopt_bounded(self, declared: FieldDecl, full_name: str) -> None:
         for node in nodes_of(declared.subcon):
             if not isinstance(node, Bounded):
                 continue
+            if is_known(node):
+                node.keep_empty()
             name = expressions.target(node.length)
             if name is not None:
                 wire_name = self.declared[name].wire_name or name
@@ -230,20 +243,19 @@ class Layout(construct.Construct):
     def group(self, start: int, stop: int, item: Header | None) -> Found:
         """Return the trace entry that holds the fields of one header of a list together."""
         label = self.header.label if item is None else item.summary()
-        return Found(_GROUP._replace(label=label), start, stop, None)
+        row = self._group_rows.get(label)
+        if row is None:
+            if len(self._group_rows) > 1000:  # a user's summary may say something new each time
+                self._group_rows.clear()
+            row = self._group_rows[label] = _GROUP._replace(label=label)
+        return _tuple(Found, (row, start, stop, None))
 
     # ---- parsing
 
-    def _parse(self, stream: Any, context: Any, path: str) -> Header:
-        if isinstance(stream, Cursor):
-            return self.read(stream, context)
-        start, cursor = stream.tell(), as_cursor(stream)
-        header = self.read(cursor, context)
-        give_back(stream, start, cursor)
-        return header
-
-    def read(self, cursor: Cursor, context: Any = None) -> Header:
+    def read_from(self, cursor: Cursor, scope: Any = None) -> Header:
         """Return the header at `cursor`, and leave the cursor behind it.
+
+        `scope` is that of the header around it, for a tail that asks for it by ``this._``.
 
         Raises
         ------
@@ -257,14 +269,17 @@ class Layout(construct.Construct):
         raw = self.fixed.unpack_from(cursor.data, start)
         cursor.pos = stop
         if cursor.trace is not None:
-            cursor.trace += [Found(row, start + a, start + b, raw[i]) for row, a, b, i in self._fixed_rows]
+            cursor.trace += [_tuple(Found, (row, start + a, start + b, raw[i])) for row, a, b, i in self._fixed_rows]
         if self._checks:
             self._check(raw, start)
         if self.tail:
             values = list(raw)
-            self._read_tail(cursor, values, context)
+            self._read_tail(cursor, values, scope)
             raw = tuple(values)
-        return self.header._from_wire(raw, (cursor.data, start, cursor.pos, cursor.end, cursor.limit), None)
+        header = _new(self.header)
+        header._raw = raw
+        header._origin = (cursor.data, start, cursor.pos, cursor.end, cursor.limit)
+        return header
 
     def read_lax(self, cursor: Cursor) -> tuple[Header, WireError | None]:
         """Return what can be read of the header at `cursor`, and the error that ended it.
@@ -274,32 +289,42 @@ class Layout(construct.Construct):
         """
         start = cursor.pos
         try:
-            return self.read(cursor), None
+            return self.read_from(cursor), None
         except WireError as error:
-            values: list[Any] = []
             again = Cursor(cursor.data, start, cursor.end, cursor.limit, [])
-            self._rescue(again, values)
+            header = _new(self.header)
+            header._raw = self._rescue(again)
+            header._error = error
             cursor.pos = max((found.stop for found in again.trace or ()), default=start)
-            origin = (cursor.data, start, cursor.pos, cursor.end, cursor.limit)
-            return self.header._from_wire(tuple(values), origin, error), error
+            header._origin = (cursor.data, start, cursor.pos, cursor.end, cursor.limit)
+            if cursor.trace is not None:
+                cursor.trace[:] = again.trace or ()
+            return header, error
 
-    def _rescue(self, cursor: Cursor, values: list[Any]) -> None:
-        """Read field by field until one fails; `values` and the trace keep what was read."""
+    def _rescue(self, cursor: Cursor) -> tuple[Any, ...]:
+        """Return the raw values of the fields that read, up to the first that does not; the trace has them too."""
         start = cursor.pos
+        values: list[Any] = []
+        for declared, read in zip(self.fields, self._fixed_readers, strict=False):
+            at = cursor.pos
+            if at + declared.row.width > cursor.end:
+                return tuple(values)
+            values.append(read(cursor, None))
+            self._trace(declared, cursor, at, len(cursor.trace or ()), values[-1])
         try:
-            for declared in self.fields[: self.fixed_count]:
-                self._read_field(declared, cursor, values, {}, start)
             self._check(tuple(values), start)
             self._read_tail(cursor, values, None)
         except WireError:
-            return
+            pass
+        return tuple(values)
 
     def _scope(self, values: list[Any], context: Any) -> Any:
         count = len(values)
         scope = {}
-        for name, one in self._needed:
-            if one.index < count:
-                scope[name] = one.number(values[one.index])
+        for name, index, mask, shift, scale in self._needed:
+            if index < count:
+                word = values[index]
+                scope[name] = word if mask is None else ((word & mask) >> shift) * scale
         if not self._foreign:
             return scope
         return construct.Container(
@@ -308,32 +333,32 @@ class Layout(construct.Construct):
 
     def _read_tail(self, cursor: Cursor, values: list[Any], context: Any) -> None:
         scope = self._scope(values, context)
-        start = cursor.pos - self.fixed_size
-        for declared in self.tail:
-            self._read_field(declared, cursor, values, scope, start)
-            value = values[-1]
-            scope[declared.attr] = value
-            for part in declared.bits:
-                scope[part.attr] = part.number(value)
-            if value is not None and (declared.min is not None or declared.equals is not None):
-                self._check_one(declared, value, cursor.pos - declared.row.width)
+        traced = cursor.trace is not None
+        for declared, read, attr, checked in self._plan:
+            at, mark = cursor.pos, len(cursor.trace) if traced else 0  # type: ignore[arg-type]
+            try:
+                value = read(cursor, scope)
+            except _FOREIGN_ERRORS as error:
+                raise self._translate(error, declared, at, cursor) from None
+            values.append(value)
+            scope[attr] = value
+            if traced and cursor.pos > at:
+                self._trace(declared, cursor, at, mark, value)
+            if checked and value is not None:
+                for part in declared.parts:
+                    scope[part.attr] = part.number(value)
+                    self._check_one(part, scope[part.attr], cursor.pos - declared.row.width)
 
-    def _read_field(self, declared: FieldDecl, cursor: Cursor, values: list[Any], scope: Any, start: int) -> None:
-        at, mark = cursor.pos, 0 if cursor.trace is None else len(cursor.trace)
-        cursor.short = None
-        try:
-            value = declared.subcon._parsereport(cursor, scope, "")
-        except _FOREIGN_ERRORS as error:
-            raise self._translate(error, declared, at, start, cursor) from None
-        values.append(value)
-        if cursor.trace is not None and cursor.pos > at:
-            shown = value if isinstance(value, int | bytes | float | str) else bytes(cursor.data[at : cursor.pos])
-            rows = self._rows_of[declared.index]
-            cursor.trace[mark:mark] = [Found(row, at, cursor.pos, shown) for row in rows]
+    def _trace(self, declared: FieldDecl, cursor: Cursor, at: int, mark: int, value: Any) -> None:
+        """Put the rows of a tail field in front of those that were found inside it."""
+        shown = value if isinstance(value, int | bytes | float | str) else bytes(cursor.data[at : cursor.pos])
+        rows = self._rows_of[declared.index]
+        assert cursor.trace is not None
+        cursor.trace[mark:mark] = [_tuple(Found, (row, at, cursor.pos, shown)) for row in rows]
 
-    def _translate(self, error: Exception, declared: FieldDecl, at: int, start: int, cursor: Cursor) -> WireError:
+    def _translate(self, error: Exception, declared: FieldDecl, at: int, cursor: Cursor) -> WireError:
         name = f"{self.layer}.{declared.wire_name}" if declared.wire_name else self.layer
-        if cursor.short is not None:
+        if cursor.short is not None and isinstance(error, construct.StreamError):
             return Truncated(name, *cursor.short)
         value = bytes(cursor.data[at : min(at + 8, cursor.end)])
         return Malformed(self.layer, at, name, value, f"does not read: {_first_line(error)}")
@@ -359,10 +384,10 @@ class Layout(construct.Construct):
         trace: list[Found] = []
         cursor = Cursor(data, start, end, limit, trace)
         try:
-            self.read(cursor)
+            self.read_from(cursor)
         except WireError:
             if not trace:
-                self._rescue(Cursor(data, start, end, limit, trace), [])
+                self._rescue(Cursor(data, start, end, limit, trace))
         return trace
 
     # ---- building

@@ -11,15 +11,20 @@ a schema (columns, strategy, diagram, Lua ...) knows.
 from __future__ import annotations
 
 import operator
+import struct
+from collections.abc import Callable
 from typing import Any
 
 import construct
 
-from pktlab.errors import Malformed, Truncated
+from pktlab.errors import Malformed, PktlabError, Truncated
 from pktlab.wire import expressions
 from pktlab.wire.cursor import Cursor
 
-__all__ = ["Bounded", "Items", "Switch", "When", "subconstruct"]
+__all__ = ["Bounded", "Items", "Readable", "Reader", "Switch", "When", "reader_of", "subconstruct"]
+
+
+Reader = Callable[[Cursor, Any], Any]
 
 
 def subconstruct(node: Any) -> Any:
@@ -27,18 +32,63 @@ def subconstruct(node: Any) -> Any:
     return getattr(node, "schema", node)
 
 
-def as_cursor(stream: Any) -> Cursor:
-    """Return `stream` if it is a `Cursor`, else one over the rest of it; `give_back` moves the stream along."""
-    return stream if isinstance(stream, Cursor) else Cursor(stream.read())
+def reader_of(node: Any) -> Reader:
+    """Return the function that reads `node` from a `Cursor`.
+
+    The nodes of the closed list read directly; any other Construct object is asked through Construct's own way.
+    """
+    if hasattr(node, "read_from"):
+        read: Reader = node.read_from
+        return read
+    if isinstance(node, construct.FormatField):
+        return _number_reader(node)
+    if isinstance(node, construct.Bytes) and isinstance(node.length, int):
+        length = node.length
+        return lambda cursor, _: _read_bytes(cursor, length)
+    if node is construct.GreedyBytes:
+        return lambda cursor, _: cursor.read()
+    return lambda cursor, scope: node._parsereport(cursor, scope, "")
 
 
-def give_back(stream: Any, start: int, cursor: Cursor) -> None:
-    """Leave a foreign `stream` where `cursor` ended."""
-    if stream is not cursor:
+def _read_bytes(cursor: Cursor, length: int) -> bytes:
+    data = cursor.read(length)
+    if len(data) < length:
+        raise construct.StreamError("the bytes end")
+    return data
+
+
+def _number_reader(node: Any) -> Reader:
+    unpack, length = struct.Struct(node.fmtstr).unpack_from, node.length
+
+    def read(cursor: Cursor, _: Any) -> Any:
+        start = cursor.pos
+        if start + length > cursor.end:
+            cursor.short = (start, length, cursor.end - start, cursor.limit)
+            raise construct.StreamError("the bytes end")
+        cursor.pos = start + length
+        return unpack(cursor.data, start)[0]
+
+    return read
+
+
+class Readable(construct.Construct):
+    """A Construct object that reads from a `Cursor` by `read_from`, and from any other stream through one."""
+
+    def read_from(self, cursor: Cursor, scope: Any) -> Any:
+        """Read the value at `cursor`; `scope` has the fields before it by attribute."""
+        raise NotImplementedError
+
+    def _parse(self, stream: Any, context: Any, path: str) -> Any:
+        if isinstance(stream, Cursor):
+            return self.read_from(stream, context)
+        start = stream.tell()
+        cursor = Cursor(stream.read())
+        value = self.read_from(cursor, context)
         stream.seek(start + cursor.pos)
+        return value
 
 
-class Bounded(construct.Subconstruct):
+class Bounded(Readable, construct.Subconstruct):
     r"""`subcon` in exactly `length` bytes; left-overs are an error.
 
     Parameters
@@ -60,23 +110,20 @@ class Bounded(construct.Subconstruct):
         super().__init__(subconstruct(subcon))
         self.length = length
         self.length_of = expressions.evaluator(length)
+        self.read_inner = reader_of(self.subcon)
         self.owner = "bounded"
         self.limit = f"{expressions.text(length)} bytes"
+        self.empty: Any = None
 
     def adopt(self, owner: str, limit: str) -> None:
         """Take the names that errors use: the field it is the value of, and the length field."""
         self.owner, self.limit = owner, limit
 
-    def _parse(self, stream: Any, context: Any, path: str) -> Any:
-        cursor = as_cursor(stream)
-        start = 0 if cursor is stream else stream.tell()
-        value = self.read(cursor, context, path)
-        give_back(stream, start, cursor)
-        return value
-
-    def read(self, cursor: Cursor, scope: Any, path: str) -> Any:
+    def read_from(self, cursor: Cursor, scope: Any) -> Any:
         """Read `subcon` under the limit that `scope` sets."""
         length = self.length_of(scope)
+        if length == 0 and self.empty is not None:
+            return self.empty
         start, stop = cursor.pos, cursor.pos + length
         if length < 0:
             raise Malformed(self.owner, start, self.limit, length, "bytes: a length cannot be negative")
@@ -85,13 +132,20 @@ class Bounded(construct.Subconstruct):
         outer = cursor.end, cursor.limit
         cursor.end, cursor.limit = stop, self.limit
         try:
-            value = self.subcon._parsereport(cursor, scope, path)
+            value = self.read_inner(cursor, scope)
         finally:
             cursor.end, cursor.limit = outer
         if cursor.pos != stop:
             left = stop - cursor.pos
             raise Malformed(self.owner, cursor.pos, self.limit, length, f"bytes leaves {left} unused")
         return value
+
+    def keep_empty(self) -> None:
+        """Read the value of no bytes once and keep it: values are immutable, and most headers have no options."""
+        try:
+            self.empty = self.read_inner(Cursor(b""), {})
+        except (PktlabError, KeyError):
+            self.empty = None  # it depends on other fields, or cannot be empty
 
     def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
         return self.subcon._build(obj, stream, context, path)
@@ -100,7 +154,7 @@ class Bounded(construct.Subconstruct):
         return int(self.length_of(context))
 
 
-class When(construct.Subconstruct):
+class When(Readable, construct.Subconstruct):
     """`subcon` if `condition` holds, else nothing (None).
 
     Building writes whatever value it is given and nothing for None: stock `If` would ask a length that is not
@@ -111,15 +165,17 @@ class When(construct.Subconstruct):
         super().__init__(subconstruct(subcon))
         self.condition = condition
         self.holds = expressions.evaluator(condition)
+        self.read_inner = reader_of(self.subcon)
 
-    def _parse(self, stream: Any, context: Any, path: str) -> Any:
-        return self.subcon._parsereport(stream, context, path) if self.holds(context) else None
+    def read_from(self, cursor: Cursor, scope: Any) -> Any:
+        """Read `subcon`, or nothing."""
+        return self.read_inner(cursor, scope) if self.holds(scope) else None
 
     def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
         return None if obj is None else self.subcon._build(obj, stream, context, path)
 
 
-class Switch(construct.Construct):
+class Switch(Readable):
     """The case of `cases` that `key` selects, or `default`, which has to be given: no case is dropped silently."""
 
     def __init__(self, key: Any, cases: dict[Any, Any], default: Any) -> None:
@@ -128,19 +184,22 @@ class Switch(construct.Construct):
         self.key_of = expressions.evaluator(key)
         self.cases = {value: subconstruct(case) for value, case in cases.items()}
         self.default = subconstruct(default)
+        self.readers = {value: reader_of(case) for value, case in self.cases.items()}
+        self.read_default = reader_of(self.default)
 
     def case(self, scope: Any) -> Any:
         """Return the Construct object that `scope` selects."""
         return self.cases.get(self.key_of(scope), self.default)
 
-    def _parse(self, stream: Any, context: Any, path: str) -> Any:
-        return self.case(context)._parsereport(stream, context, path)
+    def read_from(self, cursor: Cursor, scope: Any) -> Any:
+        """Read the case that `scope` selects."""
+        return self.readers.get(self.key_of(scope), self.read_default)(cursor, scope)
 
     def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
         return self.case(context)._build(obj, stream, context, path)
 
 
-class Items(construct.Subconstruct):
+class Items(Readable, construct.Subconstruct):
     """A tuple of `subcon` up to the end of the region, or up to and with the item for which `stop` holds.
 
     `stop` is an expression over the item: ``Items(Option, stop=obj_.kind == 0)``. An item that needs no bytes would
@@ -151,32 +210,34 @@ class Items(construct.Subconstruct):
         super().__init__(subconstruct(subcon))
         self.stop = stop
         self.stops_at = None if stop is None else expressions.evaluator(stop, operator.attrgetter)
+        self.read_inner = reader_of(self.subcon)
+        self.names_itself = getattr(self.subcon, "names_itself", False)
 
-    def _parse(self, stream: Any, context: Any, path: str) -> Any:
-        cursor = as_cursor(stream)
-        start = 0 if cursor is stream else stream.tell()
+    def read_from(self, cursor: Cursor, scope: Any) -> Any:
+        """Read items until the region ends or one of them stops the list."""
+        read = self.read_inner if cursor.trace is None or not self.names_itself else self.read_group
         items: list[Any] = []
         while cursor.pos < cursor.end:
             at = cursor.pos
-            items.append(self._read_item(cursor, context, path))
+            item = read(cursor, scope)
+            items.append(item)
             if cursor.pos == at:
                 raise Malformed(f"item {len(items)}", at, "length", 0, "bytes: the list would never end")
-            if self.stops_at is not None and self.stops_at(items[-1]):
+            if self.stops_at is not None and self.stops_at(item):
                 break
-        give_back(stream, start, cursor)
         return tuple(items)
 
-    def _read_item(self, cursor: Cursor, context: Any, path: str) -> Any:
-        """Read one item; a trace gets a group entry in front of its fields if the item can name itself."""
+    def read_group(self, cursor: Cursor, scope: Any) -> Any:
+        """Read one item; in the trace a group entry with its name goes in front of its fields."""
         trace = cursor.trace
-        if trace is None or not getattr(self.subcon, "names_itself", False):
-            return self.subcon._parsereport(cursor, context, path)
-        at, mark, item = cursor.pos, len(trace), None
+        assert trace is not None
+        at, mark = cursor.pos, len(trace)
         try:
-            item = self.subcon._parsereport(cursor, context, path)
-        finally:
-            stop = max([cursor.pos, *(found.stop for found in trace[mark:])])
-            trace.insert(mark, self.subcon.group(at, stop, item))
+            item = self.read_inner(cursor, scope)
+        except PktlabError:
+            trace.insert(mark, self.subcon.group(at, max(found.stop for found in [*trace[mark:], trace[-1]]), None))
+            raise
+        trace.insert(mark, self.subcon.group(at, cursor.pos, item))
         return item
 
     def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:

@@ -94,7 +94,7 @@ def build(*parts: Header | bytes) -> bytes:
     ends that the headers below name.
 
     >>> build(Ip(src="127.0.0.1", dst="127.0.0.1", proto=17), Udp(srcport=53, dstport=69), b"hi").hex()
-    '4500001e00000000401.....'
+    '4500001e0000000040117ccd7f0000017f00000100350045000a98f46869'
     """
     payload = b""
     for index in range(len(parts) - 1, -1, -1):

@@ -1,0 +1,151 @@
+"""What a checksum field covers in a packet, or why that cannot be told.
+
+Which protocols have an Internet checksum, whether a pseudo-header is in front and what a zero means is read from the
+schema: the rule that fills the field when building describes it when reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pktlab.errors import Malformed, Truncated
+from pktlab.wire.cursor import BUFFER
+from pktlab.wire.dissection import Dissection, Layer
+from pktlab.wire.fields import FieldDecl
+from pktlab.wire.fills import InternetChecksum
+from pktlab.wire.header import Header
+from pktlab.wire.ipv4 import Ip
+from pktlab.wire.ipv6 import Fragment, Ipv6
+from pktlab.wire.pseudo import Ends, ends_of, pseudo_header
+from pktlab.wire.udp import Udp
+
+__all__ = ["FRAGMENT", "Coverage", "Doubt", "checksum_field", "coverage"]
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """The bytes that are summed: the pseudo-header's, then those of the packet from `start` to `end`.
+
+    `at` is where the field itself stands; all offsets count from the start of the packet.
+    """
+
+    rule: InternetChecksum
+    start: int
+    end: int
+    at: int
+    ends: Ends | None = None
+    pseudo: Header | None = None
+
+    @property
+    def length(self) -> int:
+        """Bytes of the packet that are summed."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Why a sum cannot be taken. `certain`: the lengths cannot be, so no further bytes would help."""
+
+    why: str
+    certain: bool = False
+
+
+FRAGMENT = Doubt("a fragment: the sum is over the whole datagram, and judged where that is complete")
+
+
+def checksum_field(header: Header | type[Header]) -> tuple[FieldDecl, InternetChecksum] | None:
+    """Return the field of `header` that is an Internet checksum, and its rule; None if it has none."""
+    for declared in header.schema.fields:
+        if isinstance(declared.default, InternetChecksum):
+            return declared, declared.default
+    return None
+
+
+def coverage(packet: Dissection, index: int, *, whole: bool = False, cut: bool = False) -> Coverage | Doubt | None:
+    """Return what the checksum of layer `index` covers; None if it has no such field.
+
+    Parameters
+    ----------
+    packet : a dissected packet
+    index : of the layer
+    whole : `packet` is a reassembled datagram
+    cut : fewer bytes were captured than were on the wire
+    """
+    layer = packet.layers[index]
+    field = None if layer.header is None else checksum_field(layer.header)
+    if layer.header is None or field is None:
+        return None
+    declared, rule = field
+    doubt = None if whole else _fragment_doubt(packet.layers[:index])
+    doubt = doubt or _header_doubt(layer)
+    if doubt is not None:
+        return doubt
+    at = layer.start + (declared.row.offset or 0)
+    if rule.covers == "header":
+        return Coverage(rule, layer.start, layer.stop, at)
+    doubt = _payload_doubt(packet, index, cut)
+    if doubt is not None:
+        return doubt
+    if not rule.pseudo:
+        return Coverage(rule, layer.start, layer.end, at)
+    ends = ends_of([below.header for below in packet.layers[:index] if below.header is not None])
+    if ends is None:
+        return Doubt("there is no IP header to take the pseudo-header from")
+    if ends.unknown:
+        return Doubt(ends.unknown)
+    return Coverage(rule, layer.start, layer.end, at, ends, pseudo_header(ends, layer.end - layer.start))
+
+
+def _header_doubt(layer: Layer) -> Doubt | None:
+    """Tell whether the header's own lengths allow its sum; errors inside its options do not matter."""
+    header, error = layer.header, layer.error
+    assert header is not None
+    if error is None:
+        return None
+    if isinstance(error, Truncated) and error.offset == layer.start:
+        return _ran_out(error, f"of the {layer.protocol} header")
+    if isinstance(error, Malformed) and error.offset < layer.start + header.HEADER_LEN:
+        return Doubt(f"{error.field} = {error.value} {error.why}", certain=True)
+    if "hdr_len" not in header.schema.declared:
+        return None
+    header_len = int(header.hdr_len)  # type: ignore[attr-defined]
+    if isinstance(error, Truncated) and error.offset + error.needed == layer.start + header_len:
+        return _ran_out(error, f"of the {layer.protocol} header")
+    return None
+
+
+def _ran_out(error: Truncated, what: str) -> Doubt:
+    if error.limit == BUFFER:
+        return Doubt(f"only {error.available} of {error.needed} bytes {what} were captured")
+    return Doubt(f"{error.limit} leaves {error.available} of {error.needed} bytes {what}", certain=True)
+
+
+def _payload_doubt(packet: Dissection, index: int, cut: bool) -> Doubt | None:
+    """Tell whether the bytes that the header's sum covers are there."""
+    layer = packet.layers[index]
+    if layer.overrun is not None:
+        return _ran_out(layer.overrun, f"that {layer.overrun.layer}.length counts")
+    if isinstance(layer.header, Udp) and layer.limit == "udp.length":
+        return None
+    below = reversed(packet.layers[:index])
+    return next((_ip_doubt(one, cut) for one in below if isinstance(one.header, Ip | Ipv6)), None)
+
+
+def _fragment_doubt(below: Sequence[Layer]) -> Doubt | None:
+    """Tell whether the headers below are those of a fragment; of tunnels, the innermost IP header's counts."""
+    for layer in reversed(below):
+        header = layer.header
+        if isinstance(header, Fragment) and (header.more or header.offset):
+            return FRAGMENT
+        if isinstance(header, Ip | Ipv6):
+            return FRAGMENT if isinstance(header, Ip) and (header.flags.mf or header.frag_offset) else None
+    return None
+
+
+def _ip_doubt(layer: Layer, cut: bool) -> Doubt | None:
+    if layer.overrun is not None:
+        return _ran_out(layer.overrun, f"that {layer.protocol} says follow")
+    if cut and layer.limit == BUFFER:
+        return Doubt("the frame was cut when it was captured, and its length is not in the IP header")
+    return None
