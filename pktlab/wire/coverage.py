@@ -110,7 +110,8 @@ def _header_doubt(layer: Layer) -> Doubt | None:
     if "hdr_len" not in header.schema.declared:
         return None
     header_len = int(header.hdr_len)  # type: ignore[attr-defined]
-    if isinstance(error, Truncated) and error.offset + error.needed == layer.start + header_len:
+    inside = isinstance(error, Truncated) and error.limit.startswith(f"{layer.protocol}.")
+    if isinstance(error, Truncated) and not inside and error.offset + error.needed == layer.start + header_len:
         return _ran_out(error, f"of the {layer.protocol} header")
     return None
 

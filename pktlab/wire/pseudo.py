@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pktlab.wire import ipv4, ipv6
+from pktlab.wire.checksum import fold
 from pktlab.wire.header import Header
 from pktlab.wire.ipsec import Ah
 from pktlab.wire.ipv4 import Ip, PseudoIpv4
@@ -104,9 +105,11 @@ def _final_destination(routing: Routing) -> str | None:
 def pseudo_header(ends: Ends, length: int) -> Header:
     """Return the pseudo-header of a transport header and data of `length` bytes together.
 
+    Over IPv4 a length past 16 bits (segmentation offload, BIG TCP) is folded into them, as Linux sums it.
+
     >>> bytes(pseudo_header(Ends(4, "10.0.0.1", "10.0.0.2", 17), 12)).hex()
     '0a0000010a0000020011000c'
     """
     if ends.version == 4:
-        return PseudoIpv4(src=ends.src, dst=ends.dst, proto=ends.proto, length=length & 0xFFFF)
+        return PseudoIpv4(src=ends.src, dst=ends.dst, proto=ends.proto, length=fold(length))
     return PseudoIpv6(src=ends.src, dst=ends.dst, nxt=ends.proto, length=length)
