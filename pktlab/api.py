@@ -341,11 +341,12 @@ class Capture:
     """A capture that is read as it is iterated over: packets come one by one, and memory does not grow.
 
     A capture named by its path can also be indexed, ``cap[0]`` is the first packet, and iterated over again; a stream
-    (``"-"`` or a file object) is read once.
+    (``"-"`` or a file object) is read once. The file is closed at its end, by `close`, or by leaving ``with``.
     """
 
     def __init__(self, source: Source, protocols: Protocols | None = None) -> None:
         self._source = source
+        self._protocols = protocols
         self._bindings = tuple(bind(condition, header) for condition, header in (protocols or {}).items())
         self.reader: CaptureReader = open_capture(source)
         self._started = False
@@ -363,45 +364,53 @@ class Capture:
 
     def __iter__(self) -> Iterator[Packet]:
         if self._started:
-            self._reopen()
+            again = self._again()
+            self.close()
+            self.reader, self.fragments = again.reader, again.fragments
         self._started = True
         for record in self.reader:
             yield Packet(record, canonical_link_type(record.link_type), self._bindings, self.fragments)
 
-    def _reopen(self) -> None:
-        if not isinstance(self._source, str | os.PathLike) or self._source == "-":
-            raise CaptureError(f"{self.name}: a stream can be read once; iterate over it, or name a file")
-        self.reader.close()
-        self.reader = open_capture(self._source)
-        self.fragments = Fragments()
-
     def frame(self, number: int) -> Packet:
-        """Return the packet with `frame.number` `number`, counted from 1.
+        """Return the packet with `frame.number` `number`, counted from 1; the file is read up to it.
 
         Raises
         ------
         IndexError : the capture has fewer packets
+        CaptureError : it is a stream, which can be read once
         """
         count = 0
         if number > 0:
-            for found in self:
-                count = found.number
-                if count == number:
-                    return found
+            with self._again() as again:
+                for found in again:
+                    count = found.number
+                    if count == number:
+                        return found
         raise IndexError(f"{self.name} has no frame {number}" + (f"; it has {count}" if number > 0 else ""))
 
     def __getitem__(self, index: int) -> Packet:
-        if index < 0:
-            index += len(self)
-        return self.frame(index + 1)
+        return self.frame((index if index >= 0 else index + self.count()) + 1)
 
-    def __len__(self) -> int:
-        """Return the number of packets; the file is read once for it."""
-        return sum(1 for _ in self)
+    def count(self) -> int:
+        """Return the number of packets; the file is read once for it.
+
+        It is no ``len()``, for that `list` would ask before it reads the packets itself.
+        """
+        with self._again() as again:
+            return sum(1 for _ in again.reader)
+
+    def _again(self) -> Capture:
+        if not isinstance(self._source, str | os.PathLike) or self._source == "-":
+            raise CaptureError(f"{self.name}: a stream can be read once; iterate over it, or name a file")
+        return Capture(self._source, self._protocols)
 
     def close(self) -> None:
         """Close the file."""
         self.reader.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "reader"):  # ``pktlab.open(path)[3]`` leaves nobody to close it
+            self.close()
 
     def __enter__(self) -> Self:
         return self
