@@ -8,12 +8,15 @@ an error can say exactly what ran out.
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pktlab.wire.fields import Found
+    from pktlab.wire.fields import Row
 
-__all__ = ["BUFFER", "Cursor"]
+__all__ = ["BUFFER", "Cursor", "Traced"]
+
+Traced = tuple["Row", int, int, Any]
+"""A field found: its row, first byte, byte after the last, raw value. Plain, since a `Found` costs three times more."""
 
 BUFFER = "buffer"
 """Name of the outermost limit: the end of the bytes that are there. More may come; under any other limit none can."""
@@ -27,7 +30,7 @@ class Cursor:
     data : the whole buffer; nothing of it is copied until it is read
     pos, end : bytes, counted from the start of `data`
     limit : what set `end`: `BUFFER` or the name of a length field
-    trace : list that receives a `Found` for every field read, or None
+    trace : list that receives a `Traced` for every field read, or None
     """
 
     __slots__ = ("data", "end", "limit", "pos", "short", "trace")
@@ -38,7 +41,7 @@ class Cursor:
         pos: int = 0,
         end: int | None = None,
         limit: str = BUFFER,
-        trace: list[Found] | None = None,
+        trace: list[Traced] | None = None,
     ) -> None:
         self.data = data
         self.pos = pos

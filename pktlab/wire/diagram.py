@@ -108,7 +108,7 @@ def _static_size(node: Any) -> int | None:
     """Return the bytes of a node that always has as many; None for any other."""
     if isinstance(node, Bounded):
         return node.length if isinstance(node.length, int) else None
-    if isinstance(node, When):
+    if isinstance(node, When | Items):  # Construct would say the size of what is in them
         return None
     try:
         return int(node.sizeof())
@@ -124,7 +124,7 @@ def _cells(declared: FieldDecl) -> list[tuple[_Cell, int | None]]:
     is_optional = isinstance(node, When)
     size = _static_size(node.subcon if isinstance(node, When) else node)
     if size is None or size > 4 * _MAX_LINES or (is_optional and size > 4):
-        return [(_Cell(_names(row), extent(node), is_open=True), None)]
+        return [(_Cell(_names(row), extent(node), is_open=True), None if size is None or is_optional else 8 * size)]
     condition = f"if {expressions.text(node.condition)}" if isinstance(node, When) else ""
     if row.kind == "flags" or (declared.bits and not is_optional and _is_drawn_in_parts(declared)):
         return _parts(declared, size)
@@ -194,11 +194,12 @@ def _flag_rows(one: FieldDecl | BitsDecl) -> list[Row]:
 
 
 def _runs(places: list[int], owners: list[Row | None]) -> list[list[int]]:
-    """Return `places` (bits in wire order) in runs of one owner whose significance falls by one from bit to bit."""
+    """Return `places` (bits in wire order) in runs of one owner, of falling significance where they have one."""
     runs: list[list[int]] = []
     for place in places:
         last = runs[-1][-1] if runs else None
-        if last is not None and owners[last] is owners[place] and last == place + 1:
+        is_next = last is not None and (last == place + 1 or owners[place] is None)
+        if last is not None and is_next and owners[last] is owners[place]:
             runs[-1].append(place)
         else:
             runs.append([place])
@@ -227,10 +228,11 @@ class _Grid:
         self.column = WIDTH
 
     def put(self, cell: _Cell, bits: int | None) -> None:
-        """Give `cell` the next `bits`, or, if they are not known, the rest of the line or a whole one."""
-        if bits is None:
-            is_split = self.column < WIDTH
-            bits = WIDTH - self.column + WIDTH if is_split else WIDTH
+        """Give `cell` the next `bits`; of one that is not to scale, the rest of the line, a whole one, and its end."""
+        if cell.is_open:
+            rest = WIDTH - self.column
+            bits = rest + WIDTH + (0 if bits is None else (bits - rest) % WIDTH)
+        assert bits is not None
         for _ in range(bits):
             if self.column == WIDTH:
                 self.rows.append([None] * WIDTH)

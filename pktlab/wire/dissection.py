@@ -7,14 +7,13 @@ table in `packet`.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pktlab.errors import Malformed, Truncated, WireError
 from pktlab.wire import expressions
 from pktlab.wire.bindings import Binding
-from pktlab.wire.cursor import BUFFER, Cursor
+from pktlab.wire.cursor import BUFFER, Cursor, Traced
 from pktlab.wire.ethernet import Ethernet
 from pktlab.wire.fields import Found
 from pktlab.wire.header import Header
@@ -25,12 +24,12 @@ from pktlab.wire.udp import Udp
 __all__ = ["Dissection", "Layer", "dissect", "first_header"]
 
 _UNLESS = {
-    kind: expressions.evaluator(rule.unless, operator.attrgetter)
+    kind: expressions.evaluator(rule.unless, over_header=True)
     for kind, rule in FOLLOWS.items()
     if rule.unless is not None
 }
 _INSTEAD = {
-    kind: (expressions.evaluator(condition, operator.attrgetter), other) for kind, (condition, other) in INSTEAD.items()
+    kind: (expressions.evaluator(condition, over_header=True), other) for kind, (condition, other) in INSTEAD.items()
 }
 
 
@@ -53,13 +52,17 @@ class Layer:
     overrun: Truncated | None = None  # its payload should be longer than what is there
     quoted: bool = False  # it is part of a packet quoted in an ICMP error
     notes: list[str] = field(default_factory=list)
-    trace: list[Found] | None = None  # its fields, once somebody has asked for them
+    trace: list[Traced] | None = None  # its fields, if they were recorded while reading
+    _spans: list[Found] | None = None  # the same, once somebody has asked
 
     def spans(self) -> list[Found]:
         """Return every field of the header with its bytes and bits, in wire order; none for plain bytes."""
-        if self.trace is None and self.header is not None:
-            self.trace = self.header.spans()
-        return self.trace or []
+        if self._spans is None:
+            if self.trace is not None:
+                self._spans = [Found(*entry) for entry in self.trace]
+            else:
+                self._spans = [] if self.header is None else self.header.spans()
+        return self._spans
 
 
 @dataclass(slots=True)

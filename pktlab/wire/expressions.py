@@ -32,29 +32,35 @@ _SYMBOLS: dict[Any, str] = dict(expr.opnames)
 _INVERTIBLE = {operator.add, operator.sub, operator.mul, operator.floordiv}
 
 
-def evaluator(expression: Any, get: Callable[[str], Callable[[Any], Any]] = operator.itemgetter) -> Evaluator:
-    """Return a plain function of the scope that gives the value of `expression` (a constant gives itself).
+def evaluator(expression: Any, *, over_header: bool = False) -> Evaluator:
+    """Return a plain function that gives the value of `expression` (a constant gives itself).
 
-    Construct evaluates its own expression trees three times slower, and this is on the path of every option.
-    `get` makes the reader of one name: `operator.attrgetter` for expressions over a parsed header (``obj_``).
+    Its argument is a mapping of field values, or with `over_header` a header, for expressions like ``obj_.kind``.
+    Construct evaluates its own expression trees ten times slower, and this is on the path of every option.
 
     >>> from construct import this
     >>> evaluator(this.hdr_len * 4 - 20)({"hdr_len": 6})
     4
     """
-    if isinstance(expression, expr.BinExpr):
-        op, left = expression.op, evaluator(expression.lhs, get)
-        if not callable(expression.rhs):
-            constant = expression.rhs
-            return lambda scope: op(left(scope), constant)
-        right = evaluator(expression.rhs, get)
-        return lambda scope: op(left(scope), right(scope))
+    held: dict[str, Any] = {}
+    source = _source(expression, held, "scope.{}" if over_header else "scope[{!r}]")
+    function: Evaluator = eval(f"lambda scope: {source}", held)  # names and operators of a schema, nothing from outside
+    return function
+
+
+def _source(expression: Any, held: dict[str, Any], reading: str) -> str:
+    """Return Python source for `expression`; what has no notation is put into `held` under a name of its own."""
+    if isinstance(expression, expr.BinExpr) and expression.op in _SYMBOLS:
+        left, right = (_source(side, held, reading) for side in (expression.lhs, expression.rhs))
+        return f"({left} {_SYMBOLS[expression.op]} {right})"
+    if isinstance(expression, int):
+        return repr(expression)
     name = _field_name(expression)
-    if name is not None:
-        return get(name)
-    if callable(expression):
-        return lambda scope: expression(scope)
-    return lambda _: expression
+    if name is not None and name.isidentifier():
+        return reading.format(name)
+    key = f"held_{len(held)}"
+    held[key] = expression
+    return f"{key}(scope)" if callable(expression) else key
 
 
 def _field_name(expression: Any) -> str | None:

@@ -191,7 +191,10 @@ class FieldDecl:
     def __get__(self, obj: Any, owner: type | None = None) -> Any:
         if obj is None:
             return self
-        raw = obj._raw_of(self)
+        try:
+            raw = obj._raw[self.index]
+        except IndexError:
+            raise obj._not_read(self.attr) from None
         return raw if self.as_ is None else self.row.value(raw)
 
     @property
@@ -200,9 +203,9 @@ class FieldDecl:
         return [self, *self.bits]
 
     @property
-    def checked(self) -> bool:
-        """Whether its value, or that of its bits, can be refused."""
-        return any(one.min is not None or one.equals is not None for one in self.parts)
+    def has_parts(self) -> bool:
+        """Whether a reader has to look into it: bits are declared of it, or values of it refused."""
+        return bool(self.bits) or self.min is not None or self.equals is not None
 
     def number(self, raw: Any) -> Any:
         """Return the value that expressions see."""
@@ -265,7 +268,12 @@ class BitsDecl:
         self.label = self.label or name.strip("_").replace("_", " ").capitalize()
 
     def __get__(self, obj: Any, owner: type | None = None) -> Any:
-        return self if obj is None else self.row.value(obj._raw_of(self.word))
+        if obj is None:
+            return self
+        try:
+            return self.row.value(obj._raw[self.word.index])
+        except IndexError:
+            raise obj._not_read(self.attr) from None
 
     @property
     def index(self) -> int:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import difflib
 import io
-import operator
 from typing import Any, ClassVar, Self, dataclass_transform
 
 from pktlab.errors import WireError
@@ -71,8 +70,8 @@ class Header:
         cls.payload_len = payload_len
         cls.open_if = open_if
         cls._length_name = expressions.target(payload_len)
-        cls._payload_len_of = staticmethod(expressions.evaluator(payload_len, operator.attrgetter))
-        cls._open_if_of = staticmethod(expressions.evaluator(open_if, operator.attrgetter))
+        cls._payload_len_of = staticmethod(expressions.evaluator(payload_len, over_header=True))
+        cls._open_if_of = staticmethod(expressions.evaluator(open_if, over_header=True))
         for expression in (payload_len, open_if):
             expressions.check_names(layer, expression, cls.schema.declared)
 
@@ -126,11 +125,9 @@ class Header:
         assert isinstance(header, cls)
         return header
 
-    def _raw_of(self, declared: FieldDecl) -> Any:
-        try:
-            return self._raw[declared.index]
-        except IndexError:
-            raise AttributeError(f"{self.layer}.{declared.attr} was not read: {self._error}") from None
+    def _not_read(self, name: str) -> AttributeError:
+        """Return the error for a field behind the place where reading ended."""
+        return AttributeError(f"{self.layer}.{name} was not read: {self._error}")
 
     def spans(self) -> list[Found]:
         """Return every field with its bytes and bits, absolute in the buffer it was parsed from.

@@ -17,7 +17,7 @@ import construct
 
 from pktlab.errors import Malformed, Truncated, WireError
 from pktlab.wire import expressions
-from pktlab.wire.cursor import BUFFER, Cursor
+from pktlab.wire.cursor import BUFFER, Cursor, Traced
 from pktlab.wire.fields import BitsDecl, FieldDecl, Found, Row, hex_digits
 from pktlab.wire.nodes import Bounded, Items, Readable, Switch, When, reader_of
 from pktlab.wire.values import Flags
@@ -71,8 +71,8 @@ def expressions_of(node: Any) -> list[Any]:
     return found
 
 
+_PLAIN = (int, bytes, float, str)
 _new = object.__new__
-_tuple = tuple.__new__  # a NamedTuple's own constructor costs three times as much
 _GROUP = Row("", "", "", None, 0, None, 0, 1, False, "group", "dec", 0, None, None)
 _KNOWN_NODES = (Bounded, When, Switch, Items, construct.FormatField, construct.BytesInteger, construct.Bytes)
 
@@ -221,7 +221,7 @@ class Layout(Readable):
         ]
         self._foreign = not all(is_known(declared.subcon) for declared in self.tail)
         self._plan = [
-            (declared, reader_of(declared.subcon), declared.attr, declared.checked or bool(declared.bits))
+            (declared, reader_of(declared.subcon), declared.attr, declared.parts if declared.has_parts else [])
             for declared in self.tail
         ]
 
@@ -240,7 +240,7 @@ class Layout(Readable):
             else:
                 node.adopt(full_name, node.limit)
 
-    def group(self, start: int, stop: int, item: Header | None) -> Found:
+    def group(self, start: int, stop: int, item: Header | None) -> Traced:
         """Return the trace entry that holds the fields of one header of a list together."""
         label = self.header.label if item is None else item.summary()
         row = self._group_rows.get(label)
@@ -248,7 +248,7 @@ class Layout(Readable):
             if len(self._group_rows) > 1000:  # a user's summary may say something new each time
                 self._group_rows.clear()
             row = self._group_rows[label] = _GROUP._replace(label=label)
-        return _tuple(Found, (row, start, stop, None))
+        return row, start, stop, None
 
     # ---- parsing
 
@@ -269,12 +269,15 @@ class Layout(Readable):
         raw = self.fixed.unpack_from(cursor.data, start)
         cursor.pos = stop
         if cursor.trace is not None:
-            cursor.trace += [_tuple(Found, (row, start + a, start + b, raw[i])) for row, a, b, i in self._fixed_rows]
+            cursor.trace += [(row, start + low, start + high, raw[i]) for row, low, high, i in self._fixed_rows]
         if self._checks:
             self._check(raw, start)
         if self.tail:
             values = list(raw)
-            self._read_tail(cursor, values, scope)
+            if cursor.trace is None:
+                self._read_tail(cursor, values, scope)
+            else:
+                self._read_tail_traced(cursor, values, scope)
             raw = tuple(values)
         header = _new(self.header)
         header._raw = raw
@@ -295,7 +298,7 @@ class Layout(Readable):
             header = _new(self.header)
             header._raw = self._rescue(again)
             header._error = error
-            cursor.pos = max((found.stop for found in again.trace or ()), default=start)
+            cursor.pos = max((entry[2] for entry in again.trace or ()), default=start)
             header._origin = (cursor.data, start, cursor.pos, cursor.end, cursor.limit)
             if cursor.trace is not None:
                 cursor.trace[:] = again.trace or ()
@@ -313,7 +316,8 @@ class Layout(Readable):
             self._trace(declared, cursor, at, len(cursor.trace or ()), values[-1])
         try:
             self._check(tuple(values), start)
-            self._read_tail(cursor, values, None)
+            if self.tail:
+                self._read_tail_traced(cursor, values, None)
         except WireError:
             pass
         return tuple(values)
@@ -333,28 +337,48 @@ class Layout(Readable):
 
     def _read_tail(self, cursor: Cursor, values: list[Any], context: Any) -> None:
         scope = self._scope(values, context)
-        traced = cursor.trace is not None
-        for declared, read, attr, checked in self._plan:
-            at, mark = cursor.pos, len(cursor.trace) if traced else 0  # type: ignore[arg-type]
+        at, declared = cursor.pos, self.tail[0]
+        try:
+            for declared, read, attr, parts in self._plan:
+                at = cursor.pos
+                value = read(cursor, scope)
+                values.append(value)
+                scope[attr] = value
+                if parts and value is not None:
+                    self._take_parts(parts, value, scope, cursor.pos)
+        except _FOREIGN_ERRORS as error:
+            raise self._translate(error, declared, at, cursor) from None
+
+    def _read_tail_traced(self, cursor: Cursor, values: list[Any], context: Any) -> None:
+        """Do the same, and put what is found into the trace; twice as slow."""
+        scope = self._scope(values, context)
+        assert cursor.trace is not None
+        for declared, read, attr, parts in self._plan:
+            at, mark = cursor.pos, len(cursor.trace)
             try:
                 value = read(cursor, scope)
             except _FOREIGN_ERRORS as error:
                 raise self._translate(error, declared, at, cursor) from None
             values.append(value)
             scope[attr] = value
-            if traced and cursor.pos > at:
+            if cursor.pos > at:
                 self._trace(declared, cursor, at, mark, value)
-            if checked and value is not None:
-                for part in declared.parts:
-                    scope[part.attr] = part.number(value)
-                    self._check_one(part, scope[part.attr], cursor.pos - declared.row.width)
+            if parts and value is not None:
+                self._take_parts(parts, value, scope, cursor.pos)
+
+    def _take_parts(self, parts: list[FieldDecl | BitsDecl], value: Any, scope: Any, stop: int) -> None:
+        """Give the bits of a tail word to the scope, and refuse values that cannot be."""
+        for part in parts:
+            number = scope[part.attr] = part.number(value)
+            if part.min is not None or part.equals is not None:
+                self._check_one(part, number, stop - part.row.width)
 
     def _trace(self, declared: FieldDecl, cursor: Cursor, at: int, mark: int, value: Any) -> None:
         """Put the rows of a tail field in front of those that were found inside it."""
-        shown = value if isinstance(value, int | bytes | float | str) else bytes(cursor.data[at : cursor.pos])
         rows = self._rows_of[declared.index]
-        assert cursor.trace is not None
-        cursor.trace[mark:mark] = [_tuple(Found, (row, at, cursor.pos, shown)) for row in rows]
+        if rows and cursor.trace is not None:
+            shown = value if isinstance(value, _PLAIN) else bytes(cursor.data[at : cursor.pos])
+            cursor.trace[mark:mark] = [(row, at, cursor.pos, shown) for row in rows]
 
     def _translate(self, error: Exception, declared: FieldDecl, at: int, cursor: Cursor) -> WireError:
         name = f"{self.layer}.{declared.wire_name}" if declared.wire_name else self.layer
@@ -381,14 +405,14 @@ class Layout(Readable):
         Fields that hold others come before them. Where the header cannot be read to its end, what comes before the
         error is returned.
         """
-        trace: list[Found] = []
+        trace: list[Traced] = []
         cursor = Cursor(data, start, end, limit, trace)
         try:
             self.read_from(cursor)
         except WireError:
             if not trace:
                 self._rescue(Cursor(data, start, end, limit, trace))
-        return trace
+        return [Found(*entry) for entry in trace]
 
     # ---- building
 

@@ -10,7 +10,6 @@ a schema (columns, strategy, diagram, Lua ...) knows.
 
 from __future__ import annotations
 
-import operator
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -209,7 +208,7 @@ class Items(Readable, construct.Subconstruct):
     def __init__(self, subcon: Any, stop: Any = None) -> None:
         super().__init__(subconstruct(subcon))
         self.stop = stop
-        self.stops_at = None if stop is None else expressions.evaluator(stop, operator.attrgetter)
+        self.stops_at = None if stop is None else expressions.evaluator(stop, over_header=True)
         self.read_inner = reader_of(self.subcon)
         self.names_itself = getattr(self.subcon, "names_itself", False)
 
@@ -235,7 +234,7 @@ class Items(Readable, construct.Subconstruct):
         try:
             item = self.read_inner(cursor, scope)
         except PktlabError:
-            trace.insert(mark, self.subcon.group(at, max(found.stop for found in [*trace[mark:], trace[-1]]), None))
+            trace.insert(mark, self.subcon.group(at, max((entry[2] for entry in trace[mark:]), default=at), None))
             raise
         trace.insert(mark, self.subcon.group(at, cursor.pos, item))
         return item

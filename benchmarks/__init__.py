@@ -1,0 +1,1 @@
+"""pktlab and its peers, timed in one run: ``make bench``. A timing never decides a test."""

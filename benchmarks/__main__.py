@@ -1,0 +1,104 @@
+"""Time pktlab against its peers, and print ratios taken within this run.
+
+What is compared: exact dissection of the same packets, already in memory, in one process and one thread. Scapy builds
+its packet tree without byte ranges; dpkt reads headers without options, ranges or any check. The packets are those of
+pcaps/first-light.pcapng and, with PKTLAB_CORPUS, of some real captures. Rounds of the contestants alternate, so that a
+machine that slows down slows all of them; the best round of each counts.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pktlab.capture import open_capture
+from pktlab.wire import dissect
+
+ROOT = Path(__file__).resolve().parent.parent
+FIRST_LIGHT = ROOT / "pcaps" / "first-light.pcapng"
+REAL = (
+    "PcapPlusPlus/Tests/ExamplesTest/pcap_examples/many-protocols.pcap",
+    "nDPI/tests/cfgs/default/pcap/instagram.pcap",
+    "nDPI/tests/cfgs/default/pcap/wa_voice.pcap",
+)
+ROUNDS = 7
+PACKETS = 1000
+
+
+def packets_of(path: Path) -> list[bytes]:
+    """Return the first Ethernet packets of a capture."""
+    with open_capture(path) as reader:
+        found = [record.data for record in reader if record.link_type == 1]
+    return found[:PACKETS] or [b""]
+
+
+def rates(packets: Sequence[bytes], contestants: dict[str, Callable[[bytes], object]]) -> dict[str, float]:
+    """Return packets per second of CPU time for each contestant: the best of several alternating rounds."""
+    best: dict[str, float] = {}
+    for _ in range(ROUNDS):
+        for name, read in contestants.items():
+            started = time.process_time()
+            for packet in packets:
+                read(packet)
+            took = time.process_time() - started
+            best[name] = max(best.get(name, 0.0), len(packets) / took if took else 0.0)
+    return best
+
+
+def dissection() -> None:
+    """Print the rates of exact dissection."""
+    import dpkt
+    import scapy.layers.inet6  # noqa: F401 - with it Scapy reads down to the transport, as pktlab does, and no further
+    from scapy.layers.l2 import Ether
+
+    contestants: dict[str, Callable[[bytes], object]] = {
+        "pktlab, every range": lambda data: dissect(data, ranges=True),
+        "pktlab": dissect,
+        "Scapy, no ranges": Ether,
+        "dpkt, no options": dpkt.ethernet.Ethernet,
+    }
+    corpus = os.environ.get("PKTLAB_CORPUS")
+    captures = [FIRST_LIGHT, *(Path(corpus) / name for name in REAL if corpus)]
+    print(f"{'exact dissection, packets/s':40}" + "".join(f"{name:>22}" for name in contestants) + f"{'ratio':>8}")
+    for path in captures:
+        measured = rates(packets_of(path), contestants)
+        ratio = measured["pktlab, every range"] / measured["Scapy, no ranges"]
+        print(f"{path.name:40}" + "".join(f"{rate:>22,.0f}" for rate in measured.values()) + f"{ratio:>8.1f}")
+    print("ratio: pktlab with every range over Scapy\n")
+
+
+def wall(command: Sequence[str], runs: int = 7) -> float:
+    """Return the median wall time of a command, s."""
+    times = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def start_up() -> None:
+    """Print how long small commands take, and how much of it is Python with Click."""
+    bare = wall([sys.executable, "-c", "import click"])
+    capture = str(FIRST_LIGHT)
+    commands = {
+        "pktlab --help": ["--help"],
+        "pktlab dissect -c 1": ["dissect", capture, "-c", "1"],
+        "pktlab checksum explain --frame 28": ["checksum", "explain", capture, "--frame", "28"],
+        "pktlab checksum verify": ["checksum", "verify", capture],
+    }
+    print(f"{'start-up, median wall time':40}{'s':>8}{'beyond Python and Click':>26}")
+    print(f"{'python -c import click':40}{bare:>8.3f}")
+    for name, arguments in commands.items():
+        took = wall([sys.executable, "-m", "pktlab_cli", *arguments])
+        print(f"{name:40}{took:>8.3f}{took - bare:>26.3f}")
+
+
+if __name__ == "__main__":
+    dissection()
+    start_up()
