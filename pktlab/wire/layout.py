@@ -337,9 +337,9 @@ class Layout(Readable):
 
     def _read_tail(self, cursor: Cursor, values: list[Any], context: Any) -> None:
         scope = self._scope(values, context)
-        at, declared = cursor.pos, self.tail[0]
+        at = cursor.pos
         try:
-            for declared, read, attr, parts in self._plan:
+            for _, read, attr, parts in self._plan:
                 at = cursor.pos
                 value = read(cursor, scope)
                 values.append(value)
@@ -347,7 +347,8 @@ class Layout(Readable):
                 if parts and value is not None:
                     self._take_parts(parts, value, scope, cursor.pos)
         except _FOREIGN_ERRORS as error:
-            raise self._translate(error, declared, at, cursor) from None
+            failed = self.tail[len(values) - self.fixed_count]
+            raise self._translate(error, failed, at, cursor) from None
 
     def _read_tail_traced(self, cursor: Cursor, values: list[Any], context: Any) -> None:
         """Do the same, and put what is found into the trace; twice as slow."""

@@ -19,7 +19,7 @@ from pktlab.wire.icmpv6 import Icmpv6
 from pktlab.wire.ipsec import Ah, Esp
 from pktlab.wire.ipv4 import Ip
 from pktlab.wire.ipv6 import DestinationOptions, Fragment, HopByHop, Ipv6, Routing
-from pktlab.wire.loopback import Loop, Null
+from pktlab.wire.loopback import Loop, Null, NullType
 from pktlab.wire.pseudo import ends_of, pseudo_header
 from pktlab.wire.sll import Sll, Sll2
 from pktlab.wire.tcp import Tcp
@@ -59,6 +59,7 @@ FOLLOWS: dict[type[Header], Follows] = {
     Sll2: Follows("etype", ETHERTYPES),
     Null: Follows("family", FAMILIES),
     Loop: Follows("family", FAMILIES),
+    NullType: Follows("type", ETHERTYPES),
     Ip: Follows("proto", IP_PROTOCOLS, unless=this.frag_offset > 0),
     Ipv6: Follows("nxt", IP_PROTOCOLS),
     HopByHop: Follows("nxt", IP_PROTOCOLS),
@@ -72,6 +73,7 @@ FOLLOWS: dict[type[Header], Follows] = {
 INSTEAD: dict[type[Header], tuple[Any, type[Header]]] = {
     Ethernet: (this.type < 0x0600, Ieee8023),
     Null: (this.family > 0xFFFF, Loop),
+    Loop: (this.family > 0xFFFF, NullType),
 }
 """Headers that are another one if the expression over them holds."""
 LINK_TYPES: dict[int, type[Header] | Mapping[int, type[Header]]] = {
@@ -79,11 +81,11 @@ LINK_TYPES: dict[int, type[Header] | Mapping[int, type[Header]]] = {
 }  # fmt: skip
 """Outermost header of each link type of tcpdump.org; raw IP is told by its version."""
 PROTOCOLS: tuple[type[Header], ...] = (
-    Ethernet, Ieee8023, Vlan, Ieee8021ad, Sll, Sll2, Null, Loop, Arp, Ip, Icmp, Ipv6, HopByHop, Routing, Fragment,
-    DestinationOptions, Ah, Esp, Icmpv6, Udp, Tcp,
+    Ethernet, Ieee8023, Vlan, Ieee8021ad, Sll, Sll2, Null, Loop, NullType, Arp, Ip, Icmp, Ipv6, HopByHop, Routing,
+    Fragment, DestinationOptions, Ah, Esp, Icmpv6, Udp, Tcp,
 )  # fmt: skip
 """Every header that can be a layer, from the link up."""
-LINK_LAYERS = (Ethernet, Ieee8023, Vlan, Ieee8021ad, Sll, Sll2, Null, Loop)
+LINK_LAYERS = (Ethernet, Ieee8023, Vlan, Ieee8021ad, Sll, Sll2, Null, Loop, NullType)
 """Headers of the link; what is behind the first other one is trailer, not payload."""
 
 

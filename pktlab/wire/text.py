@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from pktlab.errors import WireError
 from pktlab.wire.dissection import Dissection, Layer
-from pktlab.wire.ethernet import Ethernet, Ieee8023
+from pktlab.wire.ethernet import Ieee8021ad, Vlan
 from pktlab.wire.fields import Found
 from pktlab.wire.header import Header
-from pktlab.wire.loopback import Loop, Null
-from pktlab.wire.sll import Sll, Sll2
+from pktlab.wire.packet import LINK_LAYERS
 from pktlab.wire.verdict import Judgement, Verdict
 
 __all__ = ["Line", "escape", "hexdump", "one_line", "printable", "tree"]
@@ -196,15 +195,16 @@ def one_line(packet: Dissection, judgements: Sequence[Judgement] = ()) -> str:
     return escape(text)
 
 
+TAGS = (Vlan, Ieee8021ad)
+"""Link headers that a line speaks of all the same."""
+
+
 def _told(packet: Dissection) -> list[Layer]:
     """Return the layers that a line speaks of: no link below a network header, nothing that says nothing."""
     layers = [layer for layer in packet.layers if layer.header is not None and not layer.quoted]
-    upper = [layer for layer in layers if not isinstance(layer.header, _LINK_ONLY)]
+    upper = [layer for layer in layers if not isinstance(layer.header, LINK_LAYERS) or isinstance(layer.header, TAGS)]
     told = upper or layers
     return [layer for layer in told if "summary" in vars(type(layer.header))] or told[-1:]
-
-
-_LINK_ONLY = (Ethernet, Ieee8023, Sll, Sll2, Null, Loop)
 
 
 def _bytes_line(packet: Dissection) -> str:
