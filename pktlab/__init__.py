@@ -15,8 +15,10 @@ The house, from the top; imports go down only, and `make lint` holds them to it:
     cli/pktlab_cli/   how does a person ask?
     testing/          how do I test mine?               Hypothesis strategies
     live/             how do packets get on and off a real network?    namespaces; the only door to the world
-    api.py            open, Capture, Packet: where reading, judging and reassembly meet
-    schemas.py        where does a user's own schema come from?
+    health.py         how sound are the checksums of a capture?
+    api.py            open, Capture, packet: where files and packets meet
+    packets.py        Packet: what one packet says, and whether its sums are right
+    schemas.py        where does a user's own schema come from?     sums.py    pktlab.checksum
     flows/            which packets belong together?    flow keys, IP reassembly
     capture/          how do packets lie in files?      pcap, pcapng, gz, zst
     wire/             what does one packet say?         Construct schemas, checksums, verdicts

@@ -18,14 +18,14 @@ import construct
 from pktlab.errors import Malformed, Truncated, WireError
 from pktlab.wire import expressions
 from pktlab.wire.cursor import BUFFER, Cursor, Traced
-from pktlab.wire.fields import BitsDecl, FieldDecl, Found, Row, hex_digits
-from pktlab.wire.nodes import Bounded, Items, Readable, Switch, When, reader_of
-from pktlab.wire.values import Flags
+from pktlab.wire.fields import BitsDecl, FieldDecl, Found, Row
+from pktlab.wire.nodes import Bounded, Readable, reader_of
+from pktlab.wire.table import expressions_of, fixed_code, is_known, nodes_of, rows_for, static_size
 
 if TYPE_CHECKING:
     from pktlab.wire.header import Header
 
-__all__ = ["Layout", "nodes_of"]
+__all__ = ["Layout"]
 
 _FOREIGN_ERRORS = (
     construct.ConstructError, ArithmeticError, LookupError, ValueError, TypeError, AttributeError, RuntimeError,
@@ -33,56 +33,9 @@ _FOREIGN_ERRORS = (
 """What a user's Construct objects and expressions may raise over hostile bytes; none of it leaves a parser."""
 
 
-def _fixed_code(subcon: Any) -> tuple[str, str, int] | None:
-    """Return (byte order or "", struct code, bytes) of a node of fixed size that `struct` can read."""
-    if isinstance(subcon, construct.FormatField):
-        order = subcon.fmtstr[0] if subcon.length > 1 else ""
-        return ("<" if order == "<" else order and ">"), subcon.fmtstr[1:], subcon.length
-    if isinstance(subcon, construct.Bytes) and isinstance(subcon.length, int):
-        return "", f"{subcon.length}s", subcon.length
-    return None
-
-
-def _is_little(subcon: Any) -> bool:
-    if isinstance(subcon, construct.FormatField):
-        return bool(subcon.fmtstr[0] == "<" and subcon.length > 1)
-    return isinstance(subcon, construct.BytesInteger) and bool(subcon.swapped)
-
-
-def nodes_of(node: Any) -> list[Any]:
-    """Return `node` and every Construct object inside it, but not what is inside a nested header."""
-    if isinstance(node, Switch):
-        inner = [*node.cases.values(), node.default]
-    elif isinstance(node, construct.Subconstruct):
-        inner = [node.subcon]
-    else:
-        inner = []
-    return [node, *(found for child in inner for found in nodes_of(child))]
-
-
-def expressions_of(node: Any) -> list[Any]:
-    """Return the expressions over the header's own fields in `node`."""
-    found = []
-    for inner in nodes_of(node):
-        for name in ("length", "condition", "key", "count", "keyfunc", "condfunc"):
-            expression = vars(inner).get(name)
-            if expression is not None and expressions.names_in(expression):
-                found.append(expression)
-    return found
-
-
 _PLAIN = (int, bytes, float, str)
 _new = object.__new__
 _GROUP = Row("", "", "", None, 0, None, 0, 1, False, "group", "dec", 0, None, None)
-_KNOWN_NODES = (Bounded, When, Switch, Items, construct.FormatField, construct.BytesInteger, construct.Bytes)
-
-
-def is_known(node: Any) -> bool:
-    """Tell whether `node` is on the closed list that every reader of schemas handles."""
-    return all(
-        isinstance(inner, (*_KNOWN_NODES, Layout)) or inner in (construct.GreedyBytes, construct.Pass)
-        for inner in nodes_of(node)
-    )
 
 
 class Layout(Readable):
@@ -118,7 +71,7 @@ class Layout(Readable):
     def _fuse(self) -> None:
         order, codes, count = "", "", 0
         for declared in self.fields:
-            code = _fixed_code(declared.subcon)
+            code = fixed_code(declared.subcon)
             if code is None or (code[0] and order and code[0] != order):
                 break
             order = order or code[0]
@@ -141,66 +94,15 @@ class Layout(Readable):
         self.rows: list[Row] = []
         self._rows_of: list[list[Row]] = []
         for declared in self.fields:
-            rows = self._rows_for(declared, offset)
+            rows = rows_for(self.layer, declared, offset)
             self._rows_of.append(rows)
             self.rows += rows
-            size = _static_size(declared.subcon)
+            size = static_size(declared.subcon)
             offset = None if offset is None or size is None else offset + size
         self._fixed_rows = [
             (row, row.offset or 0, (row.offset or 0) + row.width, index)
             for index, rows in enumerate(self._rows_of[: self.fixed_count])
             for row in rows
-        ]
-
-    def _rows_for(self, declared: FieldDecl, offset: int | None) -> list[Row]:
-        width = _static_size(declared.inner) or 0
-        little = _is_little(declared.inner)
-        declared.row = self._row(declared, offset, width, None, 0, 1, little)
-        rows = [declared.row] if declared.wire_name else []
-        for part in declared.bits:
-            part.row = self._row(part, offset, width, part.mask, part.shift, part.scale, little)
-            rows.append(part.row)
-            if isinstance(part.as_, type) and issubclass(part.as_, Flags):
-                rows += self._flag_rows(part.row, part.as_, part.shift)
-        if isinstance(declared.as_, type) and issubclass(declared.as_, Flags):
-            rows += self._flag_rows(declared.row, declared.as_, 0)
-        return rows
-
-    def _row(
-        self, one: FieldDecl | BitsDecl, offset: int | None, width: int, mask: int | None, shift: int, scale: int,
-        little: bool,
-    ) -> Row:  # fmt: skip
-        bit_count = 8 * width if mask is None else mask.bit_length() - shift
-        return Row(
-            name=f"{self.layer}.{one.wire_name}" if one.wire_name else "",
-            attr=one.attr,
-            label=one.label,
-            offset=offset,
-            width=width,
-            mask=mask,
-            shift=shift,
-            scale=scale,
-            little=little,
-            kind=one.kind,
-            base=one.base,
-            digits=one.digits or hex_digits(bit_count),
-            names=one.names,
-            view=None if one.as_ is bool else one.as_,
-        )
-
-    @staticmethod
-    def _flag_rows(parent: Row, flags: type[Flags], shift: int) -> list[Row]:
-        return [
-            parent._replace(
-                name=f"{parent.name}.{member.name}",
-                attr=f"{parent.attr}.{member.name}",
-                label=member.label,
-                mask=member.mask << shift,
-                shift=(member.mask & -member.mask).bit_length() - 1 + shift,
-                kind="bool",
-                view=None,
-            )
-            for member in flags.members
         ]
 
     def _bind_tail(self) -> None:
@@ -442,16 +344,6 @@ class Layout(Readable):
         if self.tail:
             raise construct.SizeofError(f"{self.layer} has no fixed size", path=path)
         return self.fixed_size
-
-
-def _static_size(node: Any) -> int | None:
-    if isinstance(node, Layout):
-        return None if node.tail else node.fixed_size
-    if isinstance(node, construct.FormatField | construct.BytesInteger):
-        return int(node.length)
-    if isinstance(node, construct.Bytes) and isinstance(node.length, int):
-        return int(node.length)
-    return None
 
 
 def _first_line(error: Exception) -> str:
