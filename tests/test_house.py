@@ -47,10 +47,10 @@ def test_every_module_says_what_it_is(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
 
 
-def test_no_bare_or_broad_except_but_where_a_user_s_code_runs() -> None:
+def test_no_broad_except_but_where_a_user_s_code_runs_or_what_was_made_is_taken_down() -> None:
     broad = [
         str(path.relative_to(ROOT))
         for path in SOURCES
         if re.search(r"except(\s+(Base)?Exception\b[^:]*)?:", path.read_text(encoding="utf-8"))
     ]
-    assert broad == ["pktlab/schemas.py"]
+    assert broad == ["pktlab/live/sandbox.py", "pktlab/schemas.py"]

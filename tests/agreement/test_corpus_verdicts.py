@@ -123,7 +123,7 @@ def test_corpus(part: int, corpus: Path, answers: dict[str, list[Row]]) -> None:
     same = 0
     for path in sorted(answers)[part::PARTS]:
         if path.startswith(CHOPPED):
-            continue  # tshark numbers the packets of several sections differently; tests/capture compares those
+            continue  # tshark numbers custom blocks as if they were packets; tests/capture compares those
         try:
             capture = pktlab.open(corpus / path)
         except pktlab.CaptureError:
