@@ -58,6 +58,7 @@ def matches(shown: str, printed: str) -> bool:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_examples(page: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(workplace)
+    monkeypatch.syspath_prepend(str(workplace))
     names: dict[str, object] = {}
     for kind, block in BLOCK.findall(page.read_text()):
         named = re.match(r"# (\w+\.py)\n", block)
