@@ -18,7 +18,7 @@ from pktlab.wire.ethernet import Ethernet
 from pktlab.wire.fields import Found
 from pktlab.wire.header import Header
 from pktlab.wire.ipv6 import HopByHop, Ipv6, JumboPayload
-from pktlab.wire.packet import FOLLOWS, INSTEAD, LINK_LAYERS, LINK_TYPES
+from pktlab.wire.packet import FOLLOWS, INSTEAD, LINK_LAYERS, LINK_TYPES, Follows
 from pktlab.wire.udp import Udp
 
 __all__ = ["Dissection", "Layer", "dissect", "first_header"]
@@ -148,19 +148,28 @@ class _Walk:
         self.left_over: list[tuple[int, int, int, str]] = []  # start, stop, index of the layer that left it, limit
         self.stop: WireError | None = None
         self.quoted = False
+        self.guessed = False
 
     def run(self, first: type[Header] | None) -> None:
         """Read headers until one fails or says that none follows."""
         kind = first
         while kind is not None and (self.pos < self.end or not kind.HEADER_LEN):
             layer = self.read(kind)
+            if self.guessed and self.refutes(layer.error):
+                self.pos = layer.start
+                return
             self.layers.append(layer)
             if layer.error is None:
                 self.bound(layer)
             if layer.error is not None:
                 self.stop = layer.error
                 return
-            kind = self.next(layer)
+            kind = self.next(layer) if layer.stop > layer.start else None
+
+    @staticmethod
+    def refutes(error: WireError | None) -> bool:
+        """Tell whether bytes that failed so are not of the protocol that was guessed; a cut packet refutes nothing."""
+        return error is not None and not (isinstance(error, Truncated) and error.limit == BUFFER)
 
     def read(self, kind: type[Header]) -> Layer:
         """Read one header, or the one that stands for it."""
@@ -243,14 +252,26 @@ class _Walk:
         rule = FOLLOWS.get(type(header))
         if rule is not None and not self.whole and type(header) in _UNLESS and _UNLESS[type(header)](header):
             return None
+        self.guessed = False
         for binding in self.bindings:
             if binding.matches(header):
                 return binding.protocol
         if rule is None:
             return None
-        following = rule.table.get(getattr(header, rule.by))
+        following = self.suggested(rule, header)
+        self.guessed = rule.guess
         self.quoted = self.quoted or (rule.quotes and following is not None)
         return following
+
+    def suggested(self, rule: Follows, header: Header) -> type[Header] | None:
+        """Return what the table has for the header's fields, or else for the first bits behind it."""
+        for name in (rule.by,) if isinstance(rule.by, str) else rule.by:
+            following = rule.table.get(getattr(header, name))
+            if following is not None:
+                return following
+        if rule.version is None or self.pos >= self.end:
+            return None
+        return rule.version.get(self.data[self.pos] >> 4)
 
     def finish(self) -> Dissection:
         """Account for the bytes that no header claimed."""

@@ -31,21 +31,27 @@ __all__ = ["FOLLOWS", "INSTEAD", "LINK_LAYERS", "LINK_TYPES", "PROTOCOLS", "Foll
 class Follows(NamedTuple):
     """What a header says about the one behind it.
 
-    by : the field that tells; table : its values and the headers they stand for; unless : expression over the
-    header: nothing of the kind follows; quotes : what follows is the start of another packet, quoted in an error
+    by : the field that tells, or several, of which the first that is in the table decides
+    table : values of the field, and the headers that they stand for
+    version : where the table is silent, headers by the first four bits behind, as IP has its version
+    unless : expression over the header: nothing of the kind follows
+    quotes : what follows is the start of another packet, quoted in an error
+    guess : the field is only a hint, like a port: what does not read as the header it suggests is not that protocol
     """
 
-    by: str
+    by: str | tuple[str, ...]
     table: Mapping[int, type[Header]]
+    version: Mapping[int, type[Header]] | None = None
     unless: Any = None
     quotes: bool = False
+    guess: bool = False
 
 
 ETHERTYPES: dict[int, type[Header]] = {
     0x0800: Ip, 0x0806: Arp, 0x8035: Arp, 0x8100: Vlan, 0x86DD: Ipv6, 0x88A8: Ieee8021ad, 0x9100: Vlan,
 }  # fmt: skip
 IP_PROTOCOLS: dict[int, type[Header]] = {
-    0: HopByHop, 1: Icmp, 6: Tcp, 17: Udp, 43: Routing, 44: Fragment, 50: Esp, 51: Ah, 58: Icmpv6,
+    0: HopByHop, 1: Icmp, 4: Ip, 6: Tcp, 17: Udp, 41: Ipv6, 43: Routing, 44: Fragment, 50: Esp, 51: Ah, 58: Icmpv6,
     60: DestinationOptions,
 }  # fmt: skip
 FAMILIES: dict[int, type[Header]] = {2: Ip, 10: Ipv6, 24: Ipv6, 28: Ipv6, 30: Ipv6}
