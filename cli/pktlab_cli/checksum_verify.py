@@ -13,7 +13,7 @@ from pktlab_cli.printing import Printer, count, escape, table, wrapped
 from pktlab_cli.progress import watched
 
 if TYPE_CHECKING:
-    from pktlab_cli.tally import Tally
+    from pktlab.health import Health
 
 __all__ = ["findings_lines", "verdict_table", "verify"]
 
@@ -38,41 +38,41 @@ def verify(
     A checksum is good, bad, partial (left to the network card), absent, illegal-zero, unverified or malformed. The
     exit status is 1 if one is bad, illegal-zero or malformed, 3 if the file is damaged.
     """
-    from pktlab_cli.tally import Tally
+    from pktlab.health import Health
 
-    tally = Tally(limit, everything=everything)
+    health = Health(limit, everything=everything)
     with packets_of(source, protocols) as capture:
         for packet in watched(capture):
-            tally.add(packet)
-        tally.finish()
+            health.add(packet)
+        health.finish()
         if as_json:
-            out.json(tally.document(capture.name))
+            out.json(health.document(capture.name))
         else:
-            out.lines(_report(tally, capture.name, out))
+            out.lines(_report(health, capture.name, out))
         if capture.damage is not None:
             raise capture.damage
-    return FOUND if tally.has_faults else 0
+    return FOUND if health.has_faults else 0
 
 
-def _report(tally: Tally, name: str, out: Printer) -> Iterator[str]:
-    quoted = f", {count(tally.quoted, 'quoted packet')} not judged" if tally.quoted else ""
-    yield f"{out.paint(escape(name), 'heading')}: {count(tally.packets, 'packet')}{quoted}"
+def _report(health: Health, name: str, out: Printer) -> Iterator[str]:
+    quoted = f", {count(health.quoted, 'quoted packet')} not judged" if health.quoted else ""
+    yield f"{out.paint(escape(name), 'heading')}: {count(health.packets, 'packet')}{quoted}"
     yield ""
-    if tally.counts:
-        yield from verdict_table(tally, out)
+    if health.counts:
+        yield from verdict_table(health, out)
         yield ""
-    yield from wrapped(tally.diagnosis.sentence(), 0)
-    if tally.findings:
+    yield from wrapped(health.diagnosis.sentence(), 0)
+    if health.findings:
         yield ""
-        yield from findings_lines(tally.findings, out)
-    more = tally.findings_total - len(tally.findings)
+        yield from findings_lines(health.findings, out)
+    more = health.findings_total - len(health.findings)
     if more:
         yield f"and {more:,} more; --limit N lists N of them"
 
 
-def verdict_table(tally: Tally, out: Printer) -> list[str]:
+def verdict_table(health: Health, out: Printer) -> list[str]:
     """Return the counts as lines, a protocol each; the verdicts that occur are coloured."""
-    counts = tally.table()
+    counts = health.table()
     verdicts = list(next(iter(counts.values())))
     rows = [["", *verdicts]]
     rows += [[protocol, *(f"{number:,}" for number in by_verdict.values())] for protocol, by_verdict in counts.items()]

@@ -15,7 +15,7 @@ from pktlab_cli.printing import Printer, escape, table, wrapped
 from pktlab_cli.progress import watched
 
 if TYPE_CHECKING:
-    from pktlab_cli.summary import Summary
+    from pktlab.summary import Summary
 
 __all__ = ["info"]
 
@@ -60,13 +60,13 @@ def info(
 
 
 def _read(name: str, protocols: dict[str, Any]) -> tuple[Summary, dict[str, Any], DamagedCapture | None]:
-    from pktlab_cli.summary import Summary
+    from pktlab.summary import Summary
 
     summary = Summary()
     with packets_of(name, protocols) as capture:
         for packet in watched(capture):
             summary.add(packet)
-        summary.tally.finish()
+        summary.health.finish()
         return summary, summary.document(capture), capture.damage
 
 
@@ -82,7 +82,7 @@ def _page(summary: Summary, document: dict[str, Any], out: Printer) -> Iterator[
         yield from _hierarchy(summary, out)
     if document["checksums"]:
         yield ""
-        yield from verdict_table(summary.tally, out)
+        yield from verdict_table(summary.health, out)
         yield ""
         yield from wrapped(document["diagnosis"], 0)
 

@@ -121,13 +121,22 @@ class Found(NamedTuple):
 
     @property
     def bit_range(self) -> tuple[int, int, int]:
-        """(byte offset, bit offset in that byte from its most significant bit, number of bits)."""
+        """(byte offset, bit offset in that byte from its most significant bit, number of bits).
+
+        A part of a little-endian word that crosses bytes lies in pieces: it is given as the bytes that hold it.
+        """
         row = self.row
         if row.mask is None:
             return self.start, 0, 8 * (self.stop - self.start)
         count = row.mask.bit_length() - row.shift
         if row.little:
-            return self.start + row.shift // 8, -(row.shift + count) % 8, count
+            first, last = row.shift // 8, (row.shift + count - 1) // 8
+            pieces = first != last
+            return (
+                self.start + first,
+                0 if pieces else -(row.shift + count) % 8,
+                8 * (last - first + 1) if pieces else count,
+            )
         lead = 8 * row.width - row.mask.bit_length()
         return self.start + lead // 8, lead % 8, count
 

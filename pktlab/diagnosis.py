@@ -30,7 +30,7 @@ class _Sender:
 
 
 class Diagnosis:
-    """What `Tally` has seen, by sender.
+    """What `pktlab.health.Health` has seen, by sender.
 
     >>> Diagnosis().sentence()
     'There is no checksum in it.'
@@ -72,7 +72,7 @@ class Diagnosis:
         if first is None:
             return ""
         if total == 1:
-            reason = first[1].cause or "nothing explains it, so the packet was damaged"
+            reason = first[1].cause or "no known mistake explains it"
             return f"one {first[1].protocol} checksum is wrong, in frame {first[0]}: {reason}"
         name, sender = max(self._senders.items(), key=lambda item: item[1].verdicts[Verdict.bad])
         from_one = sender.verdicts[Verdict.bad]

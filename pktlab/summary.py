@@ -1,14 +1,15 @@
-"""A capture in figures: what `info` says of it."""
+"""A capture in figures: what is in it, how much of it, for how long."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import Any
 
-from pktlab.api import Capture, Packet
+from pktlab.api import Capture
 from pktlab.capture import link_type_name
 from pktlab.flows import FlowKey, flow_key
-from pktlab_cli.tally import Tally
+from pktlab.health import Health
+from pktlab.packets import Packet, time_text
 
 __all__ = ["Summary"]
 
@@ -25,7 +26,7 @@ class Summary:
         self.paths: Counter[tuple[str, ...]] = Counter()  # packets by the protocols in them, every prefix too
         self.path_bytes: Counter[tuple[str, ...]] = Counter()
         self.conversations: set[FlowKey] = set()
-        self.tally = Tally(0)
+        self.health = Health(0)
 
     def add(self, packet: Packet) -> None:
         """Count a packet."""
@@ -42,12 +43,12 @@ class Summary:
         key = flow_key(packet.dissection)
         if key is not None:
             self.conversations.add(key.conversation)
-        self.tally.add(packet)
+        self.health.add(packet)
 
     @property
     def packets(self) -> int:
         """Packets counted."""
-        return self.tally.packets
+        return self.health.packets
 
     @property
     def duration_ns(self) -> int | None:
@@ -69,8 +70,6 @@ class Summary:
 
     def document(self, capture: Capture) -> dict[str, Any]:
         """Return what is known of `capture`, all of whose packets were counted, as JSON has it."""
-        from pktlab.api import time_text
-
         reader, damage = capture.reader, capture.damage
         return {
             "file": capture.name,
@@ -97,7 +96,7 @@ class Summary:
                 {"protocols": ":".join(path), "packets": packets, "bytes": size}
                 for path, packets, size in self.hierarchy()
             ],
-            "checksums": self.tally.table(),
-            "diagnosis": self.tally.diagnosis.sentence(),
+            "checksums": self.health.table(),
+            "diagnosis": self.health.diagnosis.sentence(),
             "damage": damage and {"offset": damage.offset, "packets": damage.packets, "why": damage.why},
         }  # fmt: skip
