@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -73,48 +71,18 @@ def _version(package: str) -> str | None:
 
 
 def _privileges() -> Iterator[Finding]:
-    error = _raw_socket_error()
-    yield Finding("raw sockets", not error, error or "send and sniff any frame", _raw_socket_remedy() if error else "")
-    who = _namespaces()
+    from pktlab.live import access
+
+    error = access.raw_socket_error()
+    yield Finding(
+        "raw sockets", not error, error or "send and sniff any frame", access.raw_socket_remedy() if error else ""
+    )
+    who = access.namespaces_as()
     found = f"as {who}" if who else "no network of its own for a sandbox"
     remedy = "" if who else 'sudo -E env PATH="$PATH" pktlab doctor'
     if sys.platform != "linux":
         found, remedy = "Linux only", ""
     yield Finding("namespaces", who is not None, found, remedy)
-
-
-def _raw_socket_error() -> str:
-    """Return why no raw socket can be opened; empty if one can."""
-    family = getattr(socket, "AF_PACKET", None)
-    if family is None:
-        return "Linux only"
-    try:
-        socket.socket(family, socket.SOCK_RAW, 0).close()
-    except OSError as error:
-        return (error.strerror or str(error)).lower()
-    return ""
-
-
-def _raw_socket_remedy() -> str:
-    if sys.platform != "linux":
-        return ""
-    return f"sudo setcap cap_net_raw,cap_net_admin+eip {os.path.realpath(sys.executable)}"
-
-
-def _namespaces() -> str | None:
-    """Return as whom a network namespace can be made: ``"root"``, ``"any user"``, or None if not at all."""
-    if shutil.which("unshare") is None:
-        return None
-    for who, options in (("root", []), ("any user", ["--map-root-user"])):
-        try:
-            made = subprocess.run(
-                ["unshare", *options, "--net", "true"], capture_output=True, timeout=_TIMEOUT_S, check=False
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        if made.returncode == 0:
-            return who
-    return None
 
 
 _PROGRAMS = {
