@@ -52,6 +52,8 @@ class Capture:
         self.reader: CaptureReader = open_capture(source)
         self._started = False
         self.fragments = Fragments()
+        self.unknown_link_types: dict[int, int] = {}
+        """Link types met that pktlab does not read, and the first frame of each; such packets are plain bytes."""
 
     @property
     def name(self) -> str:
@@ -70,7 +72,10 @@ class Capture:
             self.reader, self.fragments = again.reader, again.fragments
         self._started = True
         for record in self.reader:
-            yield Packet(record, canonical_link_type(record.link_type), self._bindings, self.fragments)
+            link_type = canonical_link_type(record.link_type)
+            if link_type not in LINK_TYPES:
+                self.unknown_link_types.setdefault(link_type, record.number)
+            yield Packet(record, link_type, self._bindings, self.fragments)
 
     def frame(self, number: int) -> Packet:
         """Return the packet with `frame.number` `number`, counted from 1; the file is read up to it.

@@ -14,7 +14,7 @@ import click
 
 from pktlab.errors import DamagedCapture, PktlabError
 
-__all__ = ["DAMAGED", "FOUND", "INTERRUPTED", "UNUSABLE", "run", "tell"]
+__all__ = ["DAMAGED", "FOUND", "INTERRUPTED", "UNUSABLE", "note", "run", "tell"]
 
 FOUND, UNUSABLE, DAMAGED, INTERRUPTED = 1, 2, 3, 130
 _COMPLETE = "_PKTLAB_COMPLETE"
@@ -55,6 +55,12 @@ def tell(error: PktlabError) -> int:
     """
     sys.stdout.flush()  # what was read before it stands before it
     return _say(str(error), DAMAGED if isinstance(error, DamagedCapture) else UNUSABLE)
+
+
+def note(text: str) -> None:
+    """Say in a line on standard error what is no error, but worth knowing."""
+    sys.stdout.flush()
+    _say(text, 0)
 
 
 def _invoke(command: click.Command, arguments: Sequence[str]) -> int:

@@ -88,6 +88,8 @@ def _page(summary: Summary, document: dict[str, Any], out: Printer) -> Iterator[
 
 
 def _facts(summary: Summary, document: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    from pktlab.packets import moment_text
+
     packed = f", packed with {document['compression']}" if document["compression"] else ""
     yield "format", f"{document['description']}{packed}"
     yield "written by", ", ".join(dict.fromkeys(document["written_by"]))
@@ -99,21 +101,10 @@ def _facts(summary: Summary, document: dict[str, Any]) -> Iterator[tuple[str, st
     cut = f", {summary.cap_len:,} of them captured" if summary.cap_len != summary.length else ""
     yield "bytes", f"{summary.length:,}{cut}"
     if summary.first_ns is not None and summary.duration_ns is not None:
-        yield "first packet", _moment(summary.first_ns)
+        yield "first packet", moment_text(summary.first_ns)
         yield "time span", f"{summary.duration_ns / 1e9:.6f} s"
     yield "conversations", f"{len(summary.conversations):,}" if summary.conversations else ""
     yield "comments", f"{summary.comments:,}" if summary.comments else ""
-
-
-def _moment(time_ns: int) -> str:
-    """Return a moment as a date and time of day, UTC; the bare number of seconds where the calendar ends."""
-    from datetime import UTC, datetime
-
-    seconds, rest = divmod(time_ns, 1_000_000_000)
-    try:
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}.{rest:09d} UTC"
-    except (ValueError, OverflowError, OSError):
-        return f"{seconds}.{rest:09d} s since 1970"
 
 
 def _hierarchy(summary: Summary, out: Printer) -> Iterator[str]:

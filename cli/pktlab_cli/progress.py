@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pktlab.capture.linktypes import LINK_TYPE_NAMES
+from pktlab_cli.errors import note
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -22,10 +25,20 @@ _STEP = 64  # packets between two looks at the clock
 
 
 def watched(capture: Capture, *, prints: bool = False) -> Iterator[Packet]:
-    """Yield the packets of `capture`; a bar shows how far reading has come.
+    """Yield the packets of `capture`; a bar shows how far reading has come, and at the end stands what was not known.
 
     `prints`: the packets are printed while they are read, so on a terminal there is no room for a bar.
     """
+    try:
+        yield from _with_bar(capture, prints)
+    finally:
+        for link_type, number in capture.unknown_link_types.items():
+            name = LINK_TYPE_NAMES.get(link_type)
+            what = f"link type {link_type} ({name})" if name else f"link type {link_type}"
+            note(f"{capture.name}: packet {number}: {what} is not read, such packets are shown as bytes")
+
+
+def _with_bar(capture: Capture, prints: bool) -> Iterator[Packet]:
     if not sys.stderr.isatty() or (prints and sys.stdout.isatty()):
         yield from capture
         return
