@@ -16,8 +16,8 @@ from pktlab.wire.bindings import Binding
 from pktlab.wire.dissection import Dissection, Layer, dissect
 from pktlab.wire.document import json_value, packet_document
 from pktlab.wire.explain import explain
-from pktlab.wire.fields import Found
 from pktlab.wire.header import Header
+from pktlab.wire.rows import Found
 from pktlab.wire.verdict import STATUS, Judgement, Offload, judge
 
 __all__ = ["Packet", "moment_text", "time_text", "tree_text"]

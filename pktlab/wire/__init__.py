@@ -25,21 +25,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pktlab.wire.bindings import Binding, bind
     from pktlab.wire.dissection import Dissection, Layer, dissect
-    from pktlab.wire.fields import AUTO, Fill, Found, Row, bits, field
+    from pktlab.wire.fields import AUTO, Fill, bits, field
     from pktlab.wire.fills import internet_checksum, padding
     from pktlab.wire.header import Header
     from pktlab.wire.nodes import Bounded, Items, Switch, When
     from pktlab.wire.packet import FOLLOWS, LINK_TYPES, PROTOCOLS, build
+    from pktlab.wire.rows import Found, Row
     from pktlab.wire.values import IPV4, IPV6, MAC, Flags, View, flag
 
 _HOME = {
     "bindings": ("Binding", "bind"),
     "dissection": ("Dissection", "Layer", "dissect"),
-    "fields": ("AUTO", "Fill", "Found", "Row", "bits", "field"),
+    "fields": ("AUTO", "Fill", "bits", "field"),
     "fills": ("internet_checksum", "padding"),
     "header": ("Header",),
     "nodes": ("Bounded", "Items", "Switch", "When"),
     "packet": ("FOLLOWS", "LINK_TYPES", "PROTOCOLS", "build"),
+    "rows": ("Found", "Row"),
     "values": ("IPV4", "IPV6", "MAC", "Flags", "View", "flag"),
 }
 """Which module a public name lives in: it is imported when the name is first used, so that sums alone are quick."""

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pktlab.errors import Malformed, Truncated, WireError
 from pktlab.wire import expressions
 from pktlab.wire.bindings import Binding
-from pktlab.wire.cursor import BUFFER, Cursor, Traced
+from pktlab.wire.cursor import BUFFER, Cursor
 from pktlab.wire.ethernet import Ethernet
-from pktlab.wire.fields import Found
 from pktlab.wire.header import Header
 from pktlab.wire.ipv6 import HopByHop, Ipv6
 from pktlab.wire.packet import FOLLOWS, INSTEAD, LINK_LAYERS, LINK_TYPES, Follows
+from pktlab.wire.rows import Found, Traced
 from pktlab.wire.udp import Udp
 
 __all__ = ["Dissection", "Layer", "dissect", "first_header"]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pktlab.wire.checksum import fold, ones_sum, swap
 from pktlab.wire.coverage import Coverage, Doubt, coverage
 from pktlab.wire.dissection import Dissection
-from pktlab.wire.fields import Found
+from pktlab.wire.rows import Found
 from pktlab.wire.verdict import Judgement, Verdict, expected_checksum
 
 __all__ = ["explain", "explain_bytes"]

@@ -20,8 +20,9 @@ from typing import Any, ClassVar, Self, dataclass_transform
 from pktlab.errors import WireError
 from pktlab.wire import expressions
 from pktlab.wire.cursor import BUFFER, Cursor
-from pktlab.wire.fields import AUTO, REQUIRED, BitsDecl, FieldDecl, Fill, Found, Pseudo, bits, field
+from pktlab.wire.fields import AUTO, REQUIRED, BitsDecl, FieldDecl, Fill, Pseudo, bits, field
 from pktlab.wire.layout import Layout
+from pktlab.wire.rows import Found
 
 __all__ = ["Header"]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pktlab.errors import WireError
 from pktlab.wire.dissection import Dissection, Layer
 from pktlab.wire.ethernet import Ieee8021ad, Vlan
-from pktlab.wire.fields import Found
 from pktlab.wire.header import Header
 from pktlab.wire.packet import LINK_LAYERS
+from pktlab.wire.rows import Found
 from pktlab.wire.verdict import Judgement, Verdict
 
 __all__ = ["Line", "escape", "hexdump", "one_line", "printable", "tree"]
