@@ -159,7 +159,8 @@ class Packet:
     # ---- what its checksums say
 
     @property
-    def _is_cut(self) -> bool:
+    def is_cut(self) -> bool:
+        """Whether fewer bytes were captured than were on the wire."""
         return len(self.record.data) < self.record.length
 
     @property
@@ -171,7 +172,7 @@ class Packet:
     @cached_property
     def judgements(self) -> list[Judgement]:
         """The verdict on every checksum in the frame, outermost first; quoted packets get none."""
-        return judge(self.dissection, cut=self._is_cut, offload=self._offload)
+        return judge(self.dissection, cut=self.is_cut, offload=self._offload)
 
     @property
     def is_fragment(self) -> bool:
@@ -226,7 +227,7 @@ class Packet:
     def tree(self) -> list[text.Line]:
         """Return the packet as a tree: a line for the frame, then one a layer with its fields under it."""
         moment = "" if self.time_ns is None else f", {moment_text(self.time_ns)}"
-        cut = "" if not self._is_cut else f", {self.cap_len} of them captured"
+        cut = "" if not self.is_cut else f", {self.cap_len} of them captured"
         lines = [text.Line(0, "frame", f"Frame {self.number}", f"{self.length} bytes{cut}{moment}")]
         lines += [text.Line(1, "note", "comment", comment) for comment in self.comments]
         if self.whole is not None:
@@ -240,7 +241,7 @@ class Packet:
     def explain(self, protocol: str | None = None) -> str:
         """Return how each checksum (or that of `protocol`) comes about, word by word."""
         parts = [
-            "\n".join(explain(self.dissection, one, cut=self._is_cut))
+            "\n".join(explain(self.dissection, one, cut=self.is_cut))
             for one in self.judgements
             if protocol in (None, one.protocol)
         ]

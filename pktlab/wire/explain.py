@@ -42,7 +42,7 @@ def explain(packet: Dissection, judgement: Judgement, *, whole: bool = False, cu
     if covered.pseudo is not None:
         lines += _pseudo_lines(board, covered)
     lines += _packet_lines(board, packet, covered)
-    lines += ["", *_result_lines(board, judgement, expected_checksum(packet, covered))]
+    lines += ["", *_result_lines(board, judgement, expected_checksum(packet.data, covered))]
     return lines
 
 
