@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from construct import Bytes, Int16ub, this
 
-from pktlab.wire.fields import bits, field
+from pktlab.wire.fields import AUTO, bits, field
 from pktlab.wire.header import Header
 from pktlab.wire.numbers import EtherType
 from pktlab.wire.values import MAC
 
-__all__ = ["Ethernet", "Ieee8021ad", "Ieee8023", "Vlan"]
+__all__ = ["Ethernet", "Ieee8021ad", "Ieee8023", "Vlan", "VlanLength"]
 
 
 class Ethernet(Header, layer="eth", label="Ethernet II"):
@@ -32,7 +32,7 @@ class Ieee8023(Header, layer="eth", label="IEEE 802.3 Ethernet", payload_len=thi
 
     dst: str = field(Bytes(6), "Destination", as_=MAC)
     src: str = field(Bytes(6), "Source", as_=MAC)
-    len: int = field(Int16ub, "Length")
+    len: int = field(Int16ub, "Length", default=AUTO)
 
     def summary(self) -> str:
         """Return ``02:00:00:00:00:01 → 02:00:00:00:00:02 802.3 Len=38``."""
@@ -47,6 +47,20 @@ class Vlan(Header, layer="vlan", label="802.1Q Virtual LAN"):
     dei: bool = bits(_tci, 0x1000, "Drop eligible", as_=bool, default=False)
     id: int = bits(_tci, 0x0FFF, "VLAN ID")
     etype: int = field(Int16ub, "Type", base="hex", names=EtherType)
+
+    def summary(self) -> str:
+        """Return ``VLAN 100``."""
+        return f"VLAN {self.id}"
+
+
+class VlanLength(Header, layer="vlan", label="802.1Q Virtual LAN", payload_len=this.len):
+    """A tag in an 802.3 frame: where the type would be stands a length, under 0x0600."""
+
+    _tci = field(Int16ub)
+    priority: int = bits(_tci, 0xE000, "Priority", default=0)
+    dei: bool = bits(_tci, 0x1000, "Drop eligible", as_=bool, default=False)
+    id: int = bits(_tci, 0x0FFF, "VLAN ID")
+    len: int = field(Int16ub, "Length", default=AUTO)
 
     def summary(self) -> str:
         """Return ``VLAN 100``."""
