@@ -13,6 +13,8 @@ from construct import this
 from pktlab.wire import icmp, icmpv6
 from pktlab.wire.arp import Arp
 from pktlab.wire.ethernet import Ethernet, Ieee8021ad, Ieee8023, Vlan, VlanLength
+from pktlab.wire.gre import Erspan, Erspan3, Gre, Pptp
+from pktlab.wire.gtp import G_PDU, Gtpu
 from pktlab.wire.header import Header
 from pktlab.wire.icmp import Icmp
 from pktlab.wire.icmpv6 import Icmpv6
@@ -22,6 +24,7 @@ from pktlab.wire.ipv6 import DestinationOptions, Fragment, HopByHop, Ipv6, Routi
 from pktlab.wire.llc import Llc, LlcNumbered
 from pktlab.wire.loopback import Loop, Null, NullType
 from pktlab.wire.mpls import Mpls
+from pktlab.wire.overlays import EtherIp, Geneve, Vxlan
 from pktlab.wire.ppp import Chdlc, Ppp, PppCompressed, PppControl, PppHdlc
 from pktlab.wire.pppoe import PppoeDiscovery, PppoeSession
 from pktlab.wire.pseudo import ends_of, pseudo_header
@@ -68,9 +71,12 @@ PPP_PROTOCOLS: dict[int, type[Header]] = {
     0x8281: PppControl, 0xC021: PppControl, 0xC023: PppControl, 0xC223: PppControl,
 }  # fmt: skip
 IP_PROTOCOLS: dict[int, type[Header]] = {
-    0: HopByHop, 1: Icmp, 4: Ip, 6: Tcp, 17: Udp, 41: Ipv6, 43: Routing, 44: Fragment, 50: Esp, 51: Ah, 58: Icmpv6,
-    60: DestinationOptions,
+    0: HopByHop, 1: Icmp, 4: Ip, 6: Tcp, 17: Udp, 41: Ipv6, 43: Routing, 44: Fragment, 47: Gre, 50: Esp, 51: Ah,
+    58: Icmpv6, 60: DestinationOptions, 97: EtherIp, 137: Mpls,
 }  # fmt: skip
+GRE_TYPES: dict[int, type[Header]] = {**ETHERTYPES, 0x88BE: Erspan, 0x22EB: Erspan3}
+UDP_PORTS: dict[int, type[Header]] = {2152: Gtpu, 3544: Ipv6, 4789: Vxlan, 6081: Geneve, 6635: Mpls, 8472: Vxlan}
+"""Ports that suggest a protocol; 3544 is Teredo, of which the bare form is read."""
 FAMILIES: dict[int, type[Header]] = {2: Ip, 10: Ipv6, 24: Ipv6, 28: Ipv6, 30: Ipv6}
 VERSIONS: dict[int, type[Header]] = {4: Ip, 6: Ipv6}
 
@@ -99,6 +105,15 @@ FOLLOWS: dict[type[Header], Follows] = {
     Routing: Follows("nxt", IP_PROTOCOLS),
     Fragment: Follows("nxt", IP_PROTOCOLS, unless=this.offset > 0),
     Ah: Follows("next_header", IP_PROTOCOLS),
+    Udp: Follows(("dstport", "srcport"), UDP_PORTS, guess=True),
+    Gre: Follows("inside", GRE_TYPES),
+    Pptp: Follows("proto", GRE_TYPES),
+    Erspan: Follows((), {}, otherwise=Ethernet),
+    Erspan3: Follows("ft", {0: Ethernet}, version=VERSIONS),
+    Vxlan: Follows((), {}, otherwise=Ethernet),
+    Geneve: Follows("proto_type", ETHERTYPES),
+    EtherIp: Follows((), {}, otherwise=Ethernet),
+    Gtpu: Follows((), {}, version=VERSIONS, unless=this.message != G_PDU),
     Icmp: Follows("type", dict.fromkeys(icmp.ERROR_TYPES, Ip), quotes=True),
     Icmpv6: Follows("type", dict.fromkeys(icmpv6.ERROR_TYPES, Ipv6), quotes=True),
 }
@@ -107,6 +122,7 @@ INSTEAD: dict[type[Header], tuple[tuple[Any, type[Header]], ...]] = {
     Vlan: ((this.etype < 0x0600, VlanLength),),
     Llc: (((this.control & 3) != 3, LlcNumbered),),
     PppHdlc: (((this.address & 0x7F) == 0x0F, Chdlc), (this.address != 0xFF, Ppp)),
+    Gre: ((this.flags_version == 1, Pptp),),
     Ppp: (((this.protocol & 0x0100) > 0, PppCompressed),),
     Null: ((this.family > 0xFFFF, Loop),),
     Loop: ((this.family > 0xFFFF, NullType),),
@@ -121,6 +137,7 @@ PROTOCOLS: tuple[type[Header], ...] = (
     Ethernet, Ieee8023, Vlan, VlanLength, Ieee8021ad, Sll, Sll2, Null, Loop, NullType, Llc, LlcNumbered, Stp, Mpls,
     PppoeDiscovery, PppoeSession, Ppp, PppCompressed, PppHdlc, PppControl, Chdlc,
     Arp, Ip, Icmp, Ipv6, HopByHop, Routing, Fragment, DestinationOptions, Ah, Esp, Icmpv6, Udp, Tcp,
+    Gre, Pptp, Erspan, Erspan3, Vxlan, Geneve, EtherIp, Gtpu,
 )  # fmt: skip
 """Every header that can be a layer, from the link up."""
 LINK_LAYERS = (
