@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from pktlab.errors import Malformed, Truncated
 from pktlab.wire.cursor import BUFFER
+from pktlab.wire.dccp import Dccp
 from pktlab.wire.dissection import Dissection, Layer
 from pktlab.wire.fields import FieldDecl
 from pktlab.wire.fills import Crc32c, InternetChecksum
@@ -129,13 +130,20 @@ def _header_doubt(layer: Layer) -> Doubt | None:
         return _ran_out(error, f"of the {layer.protocol} header")
     if isinstance(error, Malformed) and error.offset < layer.start + header.HEADER_LEN:
         return Doubt(f"{error.field} = {error.value} {error.why}", certain=True)
-    if "hdr_len" not in header.schema.declared:
+    header_len = _stated_len(header)
+    if header_len is None:
         return None
-    header_len = int(header.hdr_len)  # type: ignore[attr-defined]
     inside = isinstance(error, Truncated) and error.limit.startswith(f"{layer.protocol}.")
     if isinstance(error, Truncated) and not inside and error.offset + error.needed == layer.start + header_len:
         return _ran_out(error, f"of the {layer.protocol} header")
     return None
+
+
+def _stated_len(header: Header) -> int | None:
+    """Return the bytes that the header says it has; None if it has no such field."""
+    if isinstance(header, Dccp):
+        return 4 * header.data_offset
+    return int(header.hdr_len) if "hdr_len" in header.schema.declared else None  # type: ignore[attr-defined]
 
 
 def _ran_out(error: Truncated, what: str) -> Doubt:

@@ -1,6 +1,7 @@
 """GRE: any protocol in IP, with checksum, key and sequence number where the flags say so; and Cisco's ERSPAN in it.
 
-Spec: RFC 2784 section 2; RFC 2890 section 2 (key, sequence number); RFC 1701 (routing); RFC 2637 section 4.1 (PPTP); draft-foschiano-erspan-03 section 4 (ERSPAN types I to III).
+Spec: RFC 2784 section 2; RFC 2890 section 2 (key, sequence number); RFC 1701 (routing); RFC 2637 section 4.1 (PPTP);
+draft-foschiano-erspan-03 section 4 (ERSPAN types I to III).
 """
 
 from __future__ import annotations

@@ -35,9 +35,7 @@ class Vxlan(Header, layer="vxlan", label="Virtual eXtensible Local Area Network"
 
 
 class GeneveOption(Header, layer="geneve.option", label="Option"):
-    """RFC 8926 section 3.5. `length` is in bytes, of the data alone (Wireshark's counts these four
-    bytes too, so it has no name here).
-    """
+    """RFC 8926 section 3.5. `length` is that of the data; Wireshark's counts these 4 bytes too, so it has no name."""
 
     class_: int = field(Int16ub, "Class", base="hex")
     type: int = field(Int8ub, "Type", base="hex")

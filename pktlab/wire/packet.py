@@ -12,26 +12,32 @@ from construct import this
 
 from pktlab.wire import icmp, icmpv6
 from pktlab.wire.arp import Arp
+from pktlab.wire.dccp import Dccp
 from pktlab.wire.ethernet import Ethernet, Ieee8021ad, Ieee8023, Vlan, VlanLength
 from pktlab.wire.gre import Erspan, Erspan3, Gre, Pptp
 from pktlab.wire.gtp import G_PDU, Gtpu
 from pktlab.wire.header import Header
 from pktlab.wire.icmp import Icmp
 from pktlab.wire.icmpv6 import Icmpv6
+from pktlab.wire.igmp import Igmp, Igmp3Report
 from pktlab.wire.ipsec import Ah, Esp
 from pktlab.wire.ipv4 import Ip
 from pktlab.wire.ipv6 import DestinationOptions, Fragment, HopByHop, Ipv6, Routing
 from pktlab.wire.llc import Llc, LlcNumbered
 from pktlab.wire.loopback import Loop, Null, NullType
+from pktlab.wire.mobility import Mobility
 from pktlab.wire.mpls import Mpls
 from pktlab.wire.overlays import EtherIp, Geneve, Vxlan
 from pktlab.wire.ppp import Chdlc, Ppp, PppCompressed, PppControl, PppHdlc
 from pktlab.wire.pppoe import PppoeDiscovery, PppoeSession
 from pktlab.wire.pseudo import ends_of, pseudo_header
+from pktlab.wire.routing import Ospf, Ospf3, Pim, Pim6, Vrrp, Vrrp3, Vrrp6
+from pktlab.wire.sctp import Sctp
 from pktlab.wire.sll import Sll, Sll2
 from pktlab.wire.stp import Stp
 from pktlab.wire.tcp import Tcp
 from pktlab.wire.udp import Udp
+from pktlab.wire.udplite import UdpLite
 
 __all__ = ["FOLLOWS", "INSTEAD", "LINK_LAYERS", "LINK_TYPES", "PROTOCOLS", "Follows", "build"]
 
@@ -71,9 +77,12 @@ PPP_PROTOCOLS: dict[int, type[Header]] = {
     0x8281: PppControl, 0xC021: PppControl, 0xC023: PppControl, 0xC223: PppControl,
 }  # fmt: skip
 IP_PROTOCOLS: dict[int, type[Header]] = {
-    0: HopByHop, 1: Icmp, 4: Ip, 6: Tcp, 17: Udp, 41: Ipv6, 43: Routing, 44: Fragment, 47: Gre, 50: Esp, 51: Ah,
-    58: Icmpv6, 60: DestinationOptions, 97: EtherIp, 137: Mpls,
+    0: HopByHop, 1: Icmp, 2: Igmp, 4: Ip, 6: Tcp, 17: Udp, 33: Dccp, 41: Ipv6, 43: Routing, 44: Fragment, 47: Gre,
+    50: Esp, 51: Ah, 58: Icmpv6, 60: DestinationOptions, 89: Ospf, 97: EtherIp, 103: Pim, 112: Vrrp, 132: Sctp,
+    135: Mobility, 136: UdpLite, 137: Mpls,
 }  # fmt: skip
+IPV6_PROTOCOLS: dict[int, type[Header]] = {**IP_PROTOCOLS, 103: Pim6, 112: Vrrp6}
+"""The same over IPv6; two have other sums or addresses there."""
 GRE_TYPES: dict[int, type[Header]] = {**ETHERTYPES, 0x88BE: Erspan, 0x22EB: Erspan3}
 UDP_PORTS: dict[int, type[Header]] = {2152: Gtpu, 3544: Ipv6, 4789: Vxlan, 6081: Geneve, 6635: Mpls, 8472: Vxlan}
 """Ports that suggest a protocol; 3544 is Teredo, of which the bare form is read."""
@@ -99,13 +108,15 @@ FOLLOWS: dict[type[Header], Follows] = {
     Loop: Follows("family", FAMILIES),
     NullType: Follows("type", ETHERTYPES),
     Ip: Follows("proto", IP_PROTOCOLS, unless=this.frag_offset > 0),
-    Ipv6: Follows("nxt", IP_PROTOCOLS),
-    HopByHop: Follows("nxt", IP_PROTOCOLS),
-    DestinationOptions: Follows("nxt", IP_PROTOCOLS),
-    Routing: Follows("nxt", IP_PROTOCOLS),
-    Fragment: Follows("nxt", IP_PROTOCOLS, unless=this.offset > 0),
+    Ipv6: Follows("nxt", IPV6_PROTOCOLS),
+    HopByHop: Follows("nxt", IPV6_PROTOCOLS),
+    DestinationOptions: Follows("nxt", IPV6_PROTOCOLS),
+    Routing: Follows("nxt", IPV6_PROTOCOLS),
+    Fragment: Follows("nxt", IPV6_PROTOCOLS, unless=this.offset > 0),
     Ah: Follows("next_header", IP_PROTOCOLS),
     Udp: Follows(("dstport", "srcport"), UDP_PORTS, guess=True),
+    Pim: Follows((), {}, version=VERSIONS, unless=this.type != 1),
+    Pim6: Follows((), {}, version=VERSIONS, unless=this.type != 1),
     Gre: Follows("inside", GRE_TYPES),
     Pptp: Follows("proto", GRE_TYPES),
     Erspan: Follows((), {}, otherwise=Ethernet),
@@ -122,6 +133,9 @@ INSTEAD: dict[type[Header], tuple[tuple[Any, type[Header]], ...]] = {
     Vlan: ((this.etype < 0x0600, VlanLength),),
     Llc: (((this.control & 3) != 3, LlcNumbered),),
     PppHdlc: (((this.address & 0x7F) == 0x0F, Chdlc), (this.address != 0xFF, Ppp)),
+    Igmp: ((this.type == 0x22, Igmp3Report),),
+    Ospf: ((this.version == 3, Ospf3),),
+    Vrrp: ((this.version == 3, Vrrp3),),
     Gre: ((this.flags_version == 1, Pptp),),
     Ppp: (((this.protocol & 0x0100) > 0, PppCompressed),),
     Null: ((this.family > 0xFFFF, Loop),),
@@ -137,6 +151,7 @@ PROTOCOLS: tuple[type[Header], ...] = (
     Ethernet, Ieee8023, Vlan, VlanLength, Ieee8021ad, Sll, Sll2, Null, Loop, NullType, Llc, LlcNumbered, Stp, Mpls,
     PppoeDiscovery, PppoeSession, Ppp, PppCompressed, PppHdlc, PppControl, Chdlc,
     Arp, Ip, Icmp, Ipv6, HopByHop, Routing, Fragment, DestinationOptions, Ah, Esp, Icmpv6, Udp, Tcp,
+    UdpLite, Sctp, Dccp, Mobility, Igmp, Igmp3Report, Ospf, Ospf3, Vrrp, Vrrp3, Vrrp6, Pim, Pim6,
     Gre, Pptp, Erspan, Erspan3, Vxlan, Geneve, EtherIp, Gtpu,
 )  # fmt: skip
 """Every header that can be a layer, from the link up."""
