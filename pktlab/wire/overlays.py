@@ -40,9 +40,10 @@ class GeneveOption(Header, layer="geneve.option", label="Option"):
     class_: int = field(Int16ub, "Class", base="hex")
     type: int = field(Int8ub, "Type", base="hex")
     type_critical: bool = bits(type, 0x80, "Critical", as_=bool, name="type.critical", default=None)
-    flags: int = field(Int8ub, "Flags", base="hex", default=0)
-    flags_reserved: int = bits(flags, 0xE0, "Reserved", name="flags.reserved", default=None)
-    length: int = bits(flags, 0x1F, "Length", scale=4, name="", default=AUTO)
+    _flags = field(Int8ub)
+    flags: int = bits(_flags, 0xFF, "Flags", base="hex", default=None)
+    flags_reserved: int = bits(_flags, 0xE0, "Reserved", name="flags.reserved", default=0)
+    length: int = bits(_flags, 0x1F, "Length", scale=4, name="", default=AUTO)
     data: bytes = field(Bounded(this.length, GreedyBytes), "Data", name="unknown.data", default=b"")
 
     def summary(self) -> str:

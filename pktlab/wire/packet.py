@@ -13,7 +13,7 @@ from construct import this
 from pktlab.wire import icmp, icmpv6
 from pktlab.wire.arp import Arp
 from pktlab.wire.dccp import Dccp
-from pktlab.wire.ethernet import Ethernet, Ieee8021ad, Ieee8023, Vlan, VlanLength
+from pktlab.wire.ethernet import Ethernet, Ieee8021ad, Ieee8021ah, Ieee8023, Vlan, VlanLength
 from pktlab.wire.gre import Erspan, Erspan3, Gre, Pptp
 from pktlab.wire.gtp import G_PDU, Gtpu
 from pktlab.wire.header import Header
@@ -65,7 +65,8 @@ class Follows(NamedTuple):
 
 ETHERTYPES: dict[int, type[Header]] = {
     0x0800: Ip, 0x0806: Arp, 0x6558: Ethernet, 0x8035: Arp, 0x8100: Vlan, 0x86DD: Ipv6, 0x880B: PppHdlc, 0x8847: Mpls,
-    0x8848: Mpls, 0x8863: PppoeDiscovery, 0x8864: PppoeSession, 0x88A8: Ieee8021ad, 0x9100: Vlan,
+    0x8848: Mpls, 0x8863: PppoeDiscovery, 0x8864: PppoeSession, 0x88A8: Ieee8021ad, 0x88E7: Ieee8021ah,
+    0x9100: Vlan,
 }  # fmt: skip
 SLL_TYPES: dict[int, type[Header]] = {**ETHERTYPES, 0x0004: Llc}
 CHDLC_TYPES: dict[int, type[Header]] = {0x0800: Ip, 0x86DD: Ipv6, 0x8847: Mpls, 0x8848: Mpls}
@@ -95,6 +96,7 @@ FOLLOWS: dict[type[Header], Follows] = {
     Vlan: Follows("etype", ETHERTYPES),
     VlanLength: Follows((), {}, otherwise=Llc),
     Ieee8021ad: Follows("etype", ETHERTYPES),
+    Ieee8021ah: Follows("etype", ETHERTYPES),
     Sll: Follows("etype", SLL_TYPES),
     Sll2: Follows("etype", SLL_TYPES),
     Llc: Follows(("type", "cisco_pid", "dsap"), SAPS, unless=this.control != 3),
@@ -148,16 +150,16 @@ LINK_TYPES: dict[int, type[Header] | Mapping[int, type[Header]]] = {
 }  # fmt: skip
 """Outermost header of each link type of tcpdump.org; raw IP is told by its version."""
 PROTOCOLS: tuple[type[Header], ...] = (
-    Ethernet, Ieee8023, Vlan, VlanLength, Ieee8021ad, Sll, Sll2, Null, Loop, NullType, Llc, LlcNumbered, Stp, Mpls,
-    PppoeDiscovery, PppoeSession, Ppp, PppCompressed, PppHdlc, PppControl, Chdlc,
+    Ethernet, Ieee8023, Vlan, VlanLength, Ieee8021ad, Ieee8021ah, Sll, Sll2, Null, Loop, NullType, Llc, LlcNumbered,
+    Stp, Mpls, PppoeDiscovery, PppoeSession, Ppp, PppCompressed, PppHdlc, PppControl, Chdlc,
     Arp, Ip, Icmp, Ipv6, HopByHop, Routing, Fragment, DestinationOptions, Ah, Esp, Icmpv6, Udp, Tcp,
     UdpLite, Sctp, Dccp, Mobility, Igmp, Igmp3Report, Ospf, Ospf3, Vrrp, Vrrp3, Vrrp6, Pim, Pim6,
     Gre, Pptp, Erspan, Erspan3, Vxlan, Geneve, EtherIp, Gtpu,
 )  # fmt: skip
 """Every header that can be a layer, from the link up."""
 LINK_LAYERS = (
-    Ethernet, Ieee8023, Vlan, VlanLength, Ieee8021ad, Sll, Sll2, Null, Loop, NullType, Llc, LlcNumbered, Mpls,
-    PppoeDiscovery, PppoeSession, Ppp, PppCompressed, PppHdlc, Chdlc,
+    Ethernet, Ieee8023, Vlan, VlanLength, Ieee8021ad, Ieee8021ah, Sll, Sll2, Null, Loop, NullType, Llc, LlcNumbered,
+    Mpls, PppoeDiscovery, PppoeSession, Ppp, PppCompressed, PppHdlc, Chdlc,
 )  # fmt: skip
 """Headers of the link; what is behind the first other one is trailer, not payload."""
 
