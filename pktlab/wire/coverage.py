@@ -83,7 +83,7 @@ def coverage(packet: Dissection, index: int, *, whole: bool = False, cut: bool =
     declared, rule = field
     if declared.index < len(layer.header._raw) and layer.header._raw[declared.index] is None:
         return None
-    doubt = _fragment_doubt(packet.layers[int(whole) : index])
+    doubt = _fragment_doubt(packet.layers[:index], int(whole))
     doubt = doubt or _header_doubt(layer)
     if doubt is not None:
         return doubt
@@ -163,10 +163,17 @@ def _payload_doubt(packet: Dissection, index: int, cut: bool) -> Doubt | None:
     return next((_ip_doubt(one, cut) for one in below if isinstance(one.header, Ip | Ipv6)), None)
 
 
-def _fragment_doubt(below: Sequence[Layer]) -> Doubt | None:
-    """Tell whether the headers below are those of a fragment, be it that of a tunnel around."""
+def _fragment_doubt(below: Sequence[Layer], put_together: int) -> Doubt | None:
+    """Tell whether the headers below are those of a fragment, be it that of a tunnel around.
+
+    The first `put_together` IP headers are of a datagram that is whole again, whatever they still say.
+    """
+    seen = 0
     for layer in below:
         header = layer.header
+        seen += isinstance(header, Ip | Ipv6)
+        if seen <= put_together:
+            continue
         if isinstance(header, Fragment) and (header.more or header.offset):
             return FRAGMENT
         if isinstance(header, Ip) and (header.flags.mf or header.frag_offset):
