@@ -30,13 +30,18 @@ REPAIRED = (Verdict.bad, Verdict.partial, Verdict.illegal_zero)
 
 @dataclass(frozen=True)
 class Change:
-    """One checksum put right: `before` and `after` at byte `offset` of the frame, and the verdict that it had."""
+    """One checksum put right: `before` and `after`, `width` bytes at `offset` of the frame, and the verdict it had."""
 
     protocol: str
     offset: int
     before: int
     after: int
     verdict: Verdict
+    width: int = 2
+
+    def write(self, data: bytearray) -> None:
+        """Put the right value into the frame's bytes."""
+        data[self.offset : self.offset + self.width] = self.after.to_bytes(self.width, "big")
 
 
 @dataclass
@@ -97,7 +102,7 @@ def _repaired(packet: Packet, only: Collection[Verdict], known: list[Change]) ->
     repair = Repair(packet, packet.data, list(known))
     data = bytearray(packet.data)
     for change in known:
-        data[change.offset : change.offset + 2] = change.after.to_bytes(2, "big")
+        change.write(data)
     changes, left = _sums_put_right(packet.dissection, packet.judgements, data, only, cut=packet.is_cut)
     repair.changes += changes
     repair.left = [one for one in left if not packet.is_fragment or one.verdict is not Verdict.unverified]
@@ -120,8 +125,10 @@ def _sums_put_right(
         touched = any(covered.start <= change.offset < covered.end for change in changes)
         if judgement.verdict in only or (touched and judgement.verdict is Verdict.good):
             right = expected_checksum(bytes(data), covered)
-            data[covered.at : covered.at + 2] = right.to_bytes(2, "big")
-            changes.append(Change(judgement.protocol, covered.at, judgement.found, right, judgement.verdict))
+            width = covered.rule.width
+            change = Change(judgement.protocol, covered.at, judgement.found, right, judgement.verdict, width)
+            change.write(data)
+            changes.append(change)
         elif judgement.verdict not in (Verdict.good, Verdict.absent):
             left.append(judgement)
     return changes, left

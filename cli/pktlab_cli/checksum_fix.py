@@ -109,7 +109,8 @@ def _lines(repair: Repair, out: Printer) -> Iterator[str]:
     for change in sorted(repair.changes, key=lambda one: one.offset):
         verdict = out.paint(f"{change.verdict!s:<12}", str(change.verdict))
         place = f"byte {change.offset}"
-        values = f"{change.before:04x} -> {change.after:04x}"
+        digits = 2 * change.width
+        values = f"{change.before:0{digits}x} -> {change.after:0{digits}x}"
         yield f"frame {repair.packet.number:>5}  {change.protocol:<8} {place:<10} {values}  {verdict}".rstrip()
 
 

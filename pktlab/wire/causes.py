@@ -6,6 +6,7 @@ The first ones recompute the sum as a known mistake would and compare; only the 
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 
 from pktlab.wire.checksum import checksum, swap
@@ -15,7 +16,7 @@ from pktlab.wire.ipv4 import Ip
 from pktlab.wire.ipv6 import Ipv6
 from pktlab.wire.pseudo import Ends, pseudo_header
 
-__all__ = ["cause_of"]
+__all__ = ["cause_of", "crc_cause_of"]
 
 TRIVIAL = (0x0000, 0xFFFF, 0xABAB)
 """Values that senders leave in a field that the network card was to fill."""
@@ -37,11 +38,21 @@ def cause_of(packet: Dissection, index: int, covered: Coverage, found: int, expe
     return ""
 
 
+def crc_cause_of(packet: Dissection, covered: Coverage, found: int) -> str:
+    """Return what explains the wrong CRC `found`, or an empty string; parameters as for `cause_of`."""
+    if not found:
+        return "zero-filled, as a sender leaves it to the network card"
+    data = packet.data[covered.start : covered.at] + bytes(4) + packet.data[covered.at + 4 : covered.end]
+    if found == zlib.adler32(data):
+        return "an Adler-32, which SCTP had before RFC 3309"
+    return ""
+
+
 def _taken(packet: Dissection, covered: Coverage, *, end: int, ends: Ends | None, length: int) -> int:
     """Return the checksum as a sender takes it who covers up to `end`, between `ends`, with `length`."""
     data = packet.data[covered.start : covered.at] + b"\0\0" + packet.data[covered.at + 2 : end]
     front = b"" if ends is None else pseudo_header(ends, length).build()
-    return checksum(front + data) or covered.rule.zero_as
+    return checksum(front + data) or getattr(covered.rule, "zero_as", 0)
 
 
 def _byte_swapped(packet: Dissection, index: int, covered: Coverage, found: int, expected: int) -> str:

@@ -1,7 +1,7 @@
 """What a checksum field covers in a packet, or why that cannot be told.
 
-Which protocols have an Internet checksum, whether a pseudo-header is in front and what a zero means is read from the
-schema: the rule that fills the field when building describes it when reading.
+Which protocols have an Internet checksum or a CRC, whether a pseudo-header is in front and what a zero means is read
+from the schema: the rule that fills the field when building describes it when reading.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from pktlab.errors import Malformed, Truncated
 from pktlab.wire.cursor import BUFFER
+from pktlab.wire.dccp import Dccp
 from pktlab.wire.dissection import Dissection, Layer
 from pktlab.wire.fields import FieldDecl
-from pktlab.wire.fills import InternetChecksum
+from pktlab.wire.fills import Crc32c, InternetChecksum
 from pktlab.wire.header import Header
 from pktlab.wire.ipv4 import Ip
 from pktlab.wire.ipv6 import Fragment, Ipv6
@@ -23,6 +24,9 @@ from pktlab.wire.udp import Udp
 __all__ = ["FRAGMENT", "Coverage", "Doubt", "checksum_field", "coverage"]
 
 
+Rule = InternetChecksum | Crc32c
+
+
 @dataclass(frozen=True)
 class Coverage:
     """The bytes that are summed: the pseudo-header's, then those of the packet from `start` to `end`.
@@ -30,7 +34,7 @@ class Coverage:
     `at` is where the field itself stands; all offsets count from the start of the packet.
     """
 
-    rule: InternetChecksum
+    rule: Rule
     start: int
     end: int
     at: int
@@ -54,16 +58,16 @@ class Doubt:
 FRAGMENT = Doubt("a fragment: the sum is over the whole datagram, and judged where that is complete")
 
 
-def checksum_field(header: Header | type[Header]) -> tuple[FieldDecl, InternetChecksum] | None:
-    """Return the field of `header` that is an Internet checksum, and its rule; None if it has none."""
+def checksum_field(header: Header | type[Header]) -> tuple[FieldDecl, Rule] | None:
+    """Return the field of `header` that is a checksum, and its rule; None if it has none."""
     for declared in header.schema.fields:
-        if isinstance(declared.default, InternetChecksum):
+        if isinstance(declared.default, Rule):
             return declared, declared.default
     return None
 
 
 def coverage(packet: Dissection, index: int, *, whole: bool = False, cut: bool = False) -> Coverage | Doubt | None:
-    """Return what the checksum of layer `index` covers; None if it has no such field.
+    """Return what the checksum of layer `index` covers; None if it has no such field, or left it out.
 
     Parameters
     ----------
@@ -77,24 +81,43 @@ def coverage(packet: Dissection, index: int, *, whole: bool = False, cut: bool =
     if layer.header is None or field is None:
         return None
     declared, rule = field
-    doubt = None if whole else _fragment_doubt(packet.layers[:index])
+    if declared.index < len(layer.header._raw) and layer.header._raw[declared.index] is None:
+        return None
+    doubt = _fragment_doubt(packet.layers[:index], int(whole))
     doubt = doubt or _header_doubt(layer)
     if doubt is not None:
         return doubt
     at = layer.start + (declared.row.offset or 0)
-    if rule.covers == "header":
+    if isinstance(rule, InternetChecksum) and rule.covers == "header":
         return Coverage(rule, layer.start, layer.stop, at)
     doubt = _payload_doubt(packet, index, cut)
     if doubt is not None:
         return doubt
-    if not rule.pseudo:
+    if isinstance(rule, Crc32c):
         return Coverage(rule, layer.start, layer.end, at)
+    part = rule.part_of(layer.header)
+    doubt = _part_doubt(layer, part) if part else None
+    if doubt is not None:
+        return doubt
+    end = layer.start + part if part else layer.end
+    if not rule.pseudo:
+        return Coverage(rule, layer.start, end, at)
     ends = ends_of([below.header for below in packet.layers[:index] if below.header is not None])
     if ends is None:
         return Doubt("there is no IP header to take the pseudo-header from")
     if ends.unknown:
         return Doubt(ends.unknown)
-    return Coverage(rule, layer.start, layer.end, at, ends, pseudo_header(ends, layer.end - layer.start))
+    return Coverage(rule, layer.start, end, at, ends, pseudo_header(ends, layer.end - layer.start))
+
+
+def _part_doubt(layer: Layer, part: int) -> Doubt | None:
+    """Tell whether a sum can cover `part` bytes: at least the header, at most what there is."""
+    header_len, available = layer.stop - layer.start, layer.end - layer.start
+    if part < header_len:
+        return Doubt(f"covers {part} bytes, not even the {header_len} of the header", certain=True)
+    if part > available:
+        return Doubt(f"covers {part} bytes, but {layer.limit} leaves {available}", certain=True)
+    return None
 
 
 def _header_doubt(layer: Layer) -> Doubt | None:
@@ -107,13 +130,20 @@ def _header_doubt(layer: Layer) -> Doubt | None:
         return _ran_out(error, f"of the {layer.protocol} header")
     if isinstance(error, Malformed) and error.offset < layer.start + header.HEADER_LEN:
         return Doubt(f"{error.field} = {error.value} {error.why}", certain=True)
-    if "hdr_len" not in header.schema.declared:
+    header_len = _stated_len(header)
+    if header_len is None:
         return None
-    header_len = int(header.hdr_len)  # type: ignore[attr-defined]
     inside = isinstance(error, Truncated) and error.limit.startswith(f"{layer.protocol}.")
     if isinstance(error, Truncated) and not inside and error.offset + error.needed == layer.start + header_len:
         return _ran_out(error, f"of the {layer.protocol} header")
     return None
+
+
+def _stated_len(header: Header) -> int | None:
+    """Return the bytes that the header says it has; None if it has no such field."""
+    if isinstance(header, Dccp):
+        return 4 * header.data_offset
+    return int(header.hdr_len) if "hdr_len" in header.schema.declared else None  # type: ignore[attr-defined]
 
 
 def _ran_out(error: Truncated, what: str) -> Doubt:
@@ -133,14 +163,21 @@ def _payload_doubt(packet: Dissection, index: int, cut: bool) -> Doubt | None:
     return next((_ip_doubt(one, cut) for one in below if isinstance(one.header, Ip | Ipv6)), None)
 
 
-def _fragment_doubt(below: Sequence[Layer]) -> Doubt | None:
-    """Tell whether the headers below are those of a fragment; of tunnels, the innermost IP header's counts."""
-    for layer in reversed(below):
+def _fragment_doubt(below: Sequence[Layer], put_together: int) -> Doubt | None:
+    """Tell whether the headers below are those of a fragment, be it that of a tunnel around.
+
+    The first `put_together` IP headers are of a datagram that is whole again, whatever they still say.
+    """
+    seen = 0
+    for layer in below:
         header = layer.header
+        seen += isinstance(header, Ip | Ipv6)
+        if seen <= put_together:
+            continue
         if isinstance(header, Fragment) and (header.more or header.offset):
             return FRAGMENT
-        if isinstance(header, Ip | Ipv6):
-            return FRAGMENT if isinstance(header, Ip) and (header.flags.mf or header.frag_offset) else None
+        if isinstance(header, Ip) and (header.flags.mf or header.frag_offset):
+            return FRAGMENT
     return None
 
 

@@ -29,7 +29,8 @@ _UNLESS = {
     if rule.unless is not None
 }
 _INSTEAD = {
-    kind: (expressions.evaluator(condition, over_header=True), other) for kind, (condition, other) in INSTEAD.items()
+    kind: [(expressions.evaluator(condition, over_header=True), other) for condition, other in rules]
+    for kind, rules in INSTEAD.items()
 }
 
 
@@ -175,9 +176,13 @@ class _Walk:
         """Read one header, or the one that stands for it."""
         cursor = Cursor(self.data, self.pos, self.end, self.limit, [] if self.ranges else None)
         header, error = kind.schema.read_lax(cursor)
-        if error is None and kind in _INSTEAD and _INSTEAD[kind][0](header):
-            return self.read(_INSTEAD[kind][1])
-        layer = Layer(header.layer, header, self.pos, cursor.pos, self.end, self.limit, error, quoted=self.quoted)
+        if error is None and kind in _INSTEAD:
+            other = next((other for holds, other in _INSTEAD[kind] if holds(header)), None)
+            if other is not None:
+                return self.read(other)
+        layer = Layer(
+            header.protocol_name, header, self.pos, cursor.pos, self.end, self.limit, error, quoted=self.quoted
+        )
         layer.trace = cursor.trace
         self.pos = cursor.pos
         return layer
@@ -270,14 +275,14 @@ class _Walk:
         return following
 
     def suggested(self, rule: Follows, header: Header) -> type[Header] | None:
-        """Return what the table has for the header's fields, or else for the first bits behind it."""
+        """Return what the table has for the header's fields, for the first bits behind it, or else in any case."""
         for name in (rule.by,) if isinstance(rule.by, str) else rule.by:
             following = rule.table.get(getattr(header, name))
             if following is not None:
                 return following
-        if rule.version is None or self.pos >= self.end:
-            return None
-        return rule.version.get(self.data[self.pos] >> 4)
+        if rule.version is not None and self.pos < self.end:
+            return rule.version.get(self.data[self.pos] >> 4, rule.otherwise)
+        return rule.otherwise
 
     def finish(self) -> Dissection:
         """Account for the bytes that no header claimed."""

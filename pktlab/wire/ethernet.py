@@ -1,18 +1,18 @@
-"""Ethernet and its 802.1Q and 802.1ad tags.
+"""Ethernet and its 802.1Q, 802.1ad and 802.1ah tags.
 
 Spec: IEEE 802.3 clause 3; IEEE 802.1Q clause 9.
 """
 
 from __future__ import annotations
 
-from construct import Bytes, Int16ub, this
+from construct import Bytes, Int8ub, Int16ub, Int24ub, this
 
-from pktlab.wire.fields import bits, field
+from pktlab.wire.fields import AUTO, bits, field
 from pktlab.wire.header import Header
 from pktlab.wire.numbers import EtherType
 from pktlab.wire.values import MAC
 
-__all__ = ["Ethernet", "Ieee8021ad", "Ieee8023", "Vlan"]
+__all__ = ["Ethernet", "Ieee8021ad", "Ieee8021ah", "Ieee8023", "Vlan", "VlanLength"]
 
 
 class Ethernet(Header, layer="eth", label="Ethernet II"):
@@ -32,7 +32,7 @@ class Ieee8023(Header, layer="eth", label="IEEE 802.3 Ethernet", payload_len=thi
 
     dst: str = field(Bytes(6), "Destination", as_=MAC)
     src: str = field(Bytes(6), "Source", as_=MAC)
-    len: int = field(Int16ub, "Length")
+    len: int = field(Int16ub, "Length", default=AUTO)
 
     def summary(self) -> str:
         """Return ``02:00:00:00:00:01 → 02:00:00:00:00:02 802.3 Len=38``."""
@@ -53,6 +53,20 @@ class Vlan(Header, layer="vlan", label="802.1Q Virtual LAN"):
         return f"VLAN {self.id}"
 
 
+class VlanLength(Header, layer="vlan", label="802.1Q Virtual LAN", payload_len=this.len):
+    """A tag in an 802.3 frame: where the type would be stands a length, under 0x0600."""
+
+    _tci = field(Int16ub)
+    priority: int = bits(_tci, 0xE000, "Priority", default=0)
+    dei: bool = bits(_tci, 0x1000, "Drop eligible", as_=bool, default=False)
+    id: int = bits(_tci, 0x0FFF, "VLAN ID")
+    len: int = field(Int16ub, "Length", default=AUTO)
+
+    def summary(self) -> str:
+        """Return ``VLAN 100``."""
+        return f"VLAN {self.id}"
+
+
 class Ieee8021ad(Header, layer="ieee8021ad", label="IEEE 802.1ad service tag"):
     """The outer tag of a stack (TPID 0x88a8)."""
 
@@ -65,3 +79,22 @@ class Ieee8021ad(Header, layer="ieee8021ad", label="IEEE 802.1ad service tag"):
     def summary(self) -> str:
         """Return ``S-VLAN 100``."""
         return f"S-VLAN {self.id}"
+
+
+class Ieee8021ah(Header, layer="ieee8021ah", label="IEEE 802.1ah backbone service tag"):
+    """The tag of a provider's backbone (TPID 0x88e7), with the addresses of the customer's frame behind it."""
+
+    _tag = field(Int8ub)
+    priority: int = bits(_tag, 0xE0, "Priority", default=0)
+    drop: int = bits(_tag, 0x10, "Drop eligible", default=0)
+    nca: int = bits(_tag, 0x08, "No customer addresses", default=0)
+    res1: int = bits(_tag, 0x04, "Reserved 1", default=0)
+    res2: int = bits(_tag, 0x03, "Reserved 2", default=0)
+    isid: int = field(Int24ub, "Service ID")
+    cdst: str = field(Bytes(6), "Customer Destination", as_=MAC)
+    csrc: str = field(Bytes(6), "Customer Source", as_=MAC)
+    etype: int = field(Int16ub, "Type", base="hex", names=EtherType)
+
+    def summary(self) -> str:
+        """Return ``I-SID 100``."""
+        return f"I-SID {self.isid}"

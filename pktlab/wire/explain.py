@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pktlab.wire.checksum import fold, ones_sum, swap
 from pktlab.wire.coverage import Coverage, Doubt, coverage
 from pktlab.wire.dissection import Dissection
+from pktlab.wire.fills import Crc32c
 from pktlab.wire.rows import Found
 from pktlab.wire.verdict import Judgement, Verdict, expected_checksum
 
@@ -38,12 +39,23 @@ def explain(packet: Dissection, judgement: Judgement, *, whole: bool = False, cu
         why = covered.why if isinstance(covered, Doubt) else judgement.note
         return [title, f"verdict: {judgement.verdict}: {why}"]
     lines = [f"{title}: the field is the word at byte {covered.at}", ""]
+    if isinstance(covered.rule, Crc32c):
+        return [*lines, *_crc_lines(judgement, covered)]
     board = _Board()
     if covered.pseudo is not None:
         lines += _pseudo_lines(board, covered)
     lines += _packet_lines(board, packet, covered)
     lines += ["", *_result_lines(board, judgement, expected_checksum(packet.data, covered))]
     return lines
+
+
+def _crc_lines(judgement: Judgement, covered: Coverage) -> list[str]:
+    """Return what can be said of a CRC: no words to add up, a remainder over all bits."""
+    return [
+        f"CRC32c over {covered.length} bytes, the field taken as zero; no pseudo-header",
+        f"stored {judgement.found or 0:#010x}, should be {judgement.expected or 0:#010x}",
+        f"verdict: {judgement.verdict}" + (f": {judgement.cause}" if judgement.cause else ""),
+    ]
 
 
 def explain_bytes(data: bytes, initial: int = 0) -> list[str]:

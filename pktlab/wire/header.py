@@ -36,7 +36,9 @@ class Header:
     Class keywords
     --------------
     layer : what the names of its fields start with, e.g. ``"udp"``
-    payload_len : expression over its fields: how many bytes belong to it behind the header
+    protocol : what the layer is called in a packet, where that differs: UDP-Lite is ``"udplite"`` with `udp.srcport`
+    payload_len : expression over its fields: how many bytes belong to it behind the header; `this.header_len` is
+        there too, the bytes of the header itself
     open_if : expression: holds where `payload_len` says nothing and the payload runs to the end of what there is
     label : what people call the protocol
 
@@ -45,6 +47,7 @@ class Header:
 
     schema: ClassVar[Layout]
     layer: ClassVar[str]
+    protocol_name: ClassVar[str]
     label: ClassVar[str]
     payload_len: ClassVar[Any] = None
     open_if: ClassVar[Any] = None
@@ -59,12 +62,15 @@ class Header:
     _origin: _Origin | None = None
     _error: WireError | None = None
 
-    def __init_subclass__(cls, *, layer: str, label: str = "", payload_len: Any = None, open_if: Any = None) -> None:
+    def __init_subclass__(
+        cls, *, layer: str, label: str = "", protocol: str = "", payload_len: Any = None, open_if: Any = None
+    ) -> None:
         declared = [one for one in vars(cls).values() if isinstance(one, FieldDecl)]
         taken = [one.attr for one in declared if hasattr(Header, one.attr) or one.attr in Header.__annotations__]
         if taken:
             raise TypeError(f"{cls.__name__}: {', '.join(taken)} is a word of Header itself; use {taken[0]}_")
         cls.layer = layer
+        cls.protocol_name = protocol or layer
         cls.label = label or cls.__name__
         cls.schema = Layout(cls, layer, declared)
         cls.HEADER_LEN = cls.schema.fixed_size
@@ -74,7 +80,7 @@ class Header:
         cls._payload_len_of = staticmethod(expressions.evaluator(payload_len, over_header=True))
         cls._open_if_of = staticmethod(expressions.evaluator(open_if, over_header=True))
         for expression in (payload_len, open_if):
-            expressions.check_names(layer, expression, cls.schema.declared)
+            expressions.check_names(layer, expression, [*cls.schema.declared, "header_len"])
 
     def __init__(self, **values: Any) -> None:
         unknown = [name for name in values if name not in self.schema.declared]
@@ -140,6 +146,11 @@ class Header:
         data, start, _, end, limit = self._origin
         return self.schema.spans(data, start, end, limit)
 
+    @property
+    def header_len(self) -> int:
+        """Bytes of the header as it was parsed, or as it would be built."""
+        return self._origin[2] - self._origin[1] if self._origin is not None else len(self._bytes())
+
     def summary(self) -> str:
         """Return the header in a line, as a person would say it."""
         return self.label
@@ -194,7 +205,8 @@ class Header:
                 header = header.replace(**{name: expressions.solve(node.length, size, header._numbers())})
         rest = header._length_name
         if rest is not None and rest in header._auto:
-            value = expressions.solve(header.payload_len, len(payload), header._numbers())
+            scope = {**header._numbers(), "header_len": header.header_len}
+            value = expressions.solve(header.payload_len, len(payload), scope)
             header = header.replace(**{rest: value})
         return header._run_fills(1, payload, pseudo)
 

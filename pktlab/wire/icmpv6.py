@@ -1,6 +1,6 @@
-"""ICMPv6: errors, echo, and neighbour discovery.
+"""ICMPv6: errors, echo, and neighbour discovery; its multicast part is in `mld`.
 
-Spec: RFC 4443; RFC 4861 section 4.
+Spec: RFC 4443; RFC 4861 section 4; RFC 8106 (DNS options); RFC 4191 (routes); RFC 3971 section 5.3.2 (nonce).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from construct import Bytes, GreedyBytes, Int8ub, Int16ub, Int32ub, Pass, this
 from pktlab.wire.fields import AUTO, bits, field
 from pktlab.wire.fills import internet_checksum
 from pktlab.wire.header import Header
+from pktlab.wire.mld import MldMessage, MldReport
 from pktlab.wire.nodes import Bounded, Items, Switch
 from pktlab.wire.values import IPV6
 
@@ -30,6 +31,7 @@ CODE_NAMES = {
 ND_OPTION_NAMES = {
     1: "Source link-layer address", 2: "Target link-layer address", 3: "Prefix information",
     4: "Redirected header", 5: "MTU", 14: "Nonce", 24: "Route information", 25: "Recursive DNS server",
+    31: "DNS search list",
 }  # fmt: skip
 ERROR_TYPES = frozenset({1, 2, 3, 4})
 """Types that quote the packet they are about."""
@@ -71,6 +73,10 @@ class Prefix(Header, layer="icmpv6.opt"):
 
     prefix_length: int = field(Int8ub, "Prefix Length", name="prefix.length", default=64)
     prefix_flag: int = field(Int8ub, "Flag", base="hex", name="prefix.flag", default=0)
+    prefix_flag_l: bool = bits(prefix_flag, 0x80, "On-link", as_=bool, name="prefix.flag.l", default=None)
+    prefix_flag_a: bool = bits(prefix_flag, 0x40, "Autonomous", as_=bool, name="prefix.flag.a", default=None)
+    prefix_flag_r: bool = bits(prefix_flag, 0x20, "Router address", as_=bool, name="prefix.flag.r", default=None)
+    prefix_flag_reserved: int = bits(prefix_flag, 0x1F, "Reserved", name="prefix.flag.reserved", default=None)
     prefix_valid_lifetime: int = field(Int32ub, "Valid Lifetime", name="prefix.valid_lifetime")
     prefix_preferred_lifetime: int = field(Int32ub, "Preferred Lifetime", name="prefix.preferred_lifetime")
     reserved: bytes = field(Bytes(4), "Reserved", default=bytes(4))
@@ -82,6 +88,54 @@ class Mtu(Header, layer="icmpv6.opt"):
 
     reserved: bytes = field(Bytes(2), "Reserved", default=bytes(2))
     mtu: int = field(Int32ub, "MTU")
+
+
+class Redirected(Header, layer="icmpv6.opt"):
+    """RFC 4861 section 4.6.3: the start of the packet that went the wrong way."""
+
+    reserved: bytes = field(Bytes(6), "Reserved", default=bytes(6))
+    redirected_packet: bytes = field(GreedyBytes, "Redirected Packet", default=b"")
+
+
+class Nonce(Header, layer="icmpv6.opt"):
+    """RFC 3971 section 5.3.2."""
+
+    nonce: bytes = field(GreedyBytes, "Nonce")
+
+
+class RouteInformation(Header, layer="icmpv6.opt"):
+    """RFC 4191 section 2.3; of the prefix as many octets are there as the length of the option leaves: 0, 8, 16."""
+
+    prefix_length: int = field(Int8ub, "Prefix Length", name="prefix.length")
+    route_info_flag: int = field(Int8ub, "Flag", base="hex", name="route_info.flag", default=0)
+    route_preference: int = bits(
+        route_info_flag, 0x18, "Route Preference", name="route_info.flag.route_preference", default=None
+    )
+    route_reserved: int = bits(route_info_flag, 0xE7, "Reserved", name="route_info.flag.reserved", default=None)
+    route_lifetime: int = field(Int32ub, "Route Lifetime")
+    route_prefix: bytes = field(GreedyBytes, "Prefix", name="", default=b"")
+
+
+class DnsServer(Header, layer="icmpv6.opt"):
+    """One server."""
+
+    rdnss: str = field(Bytes(16), "Recursive DNS Server", as_=IPV6)
+
+
+class DnsServers(Header, layer="icmpv6.opt"):
+    """RFC 8106 section 5.1."""
+
+    reserved: bytes = field(Bytes(2), "Reserved", default=bytes(2))
+    rdnss_lifetime: int = field(Int32ub, "Lifetime", name="rdnss.lifetime")
+    servers: tuple[DnsServer, ...] = field(Items(DnsServer), name="", default=())
+
+
+class DnsSearchList(Header, layer="icmpv6.opt"):
+    """RFC 8106 section 5.2; the names are left as they are."""
+
+    reserved: bytes = field(Bytes(2), "Reserved", default=bytes(2))
+    dnssl_lifetime: int = field(Int32ub, "Lifetime", name="dnssl.lifetime")
+    domain_names: bytes = field(GreedyBytes, "Domain Names", name="", default=b"")
 
 
 class OtherOption(Header, layer="icmpv6.opt"):
@@ -98,10 +152,17 @@ class NdOption(Header, layer="icmpv6.opt", label="Option"):
     body: Header = field(
         Bounded(
             this.length * 8 - 2,
-            Switch(this.type, {1: LinkAddress, 2: LinkAddress, 3: Prefix, 5: Mtu}, default=OtherOption),
+            Switch(
+                this.type,
+                {
+                    1: LinkAddress, 2: LinkAddress, 3: Prefix, 4: Redirected, 5: Mtu, 14: Nonce, 24: RouteInformation,
+                    25: DnsServers, 31: DnsSearchList,
+                },
+                default=OtherOption,
+            ),
         ),
         name="",
-    )
+    )  # fmt: skip
 
     def summary(self) -> str:
         """Return the option's name."""
@@ -170,9 +231,10 @@ class Icmpv6(Header, layer="icmpv6", label="Internet Control Message Protocol v6
         Switch(
             this.type,
             {
-                1: Reserved, 2: TooBig, 3: Reserved, 4: Problem, 128: Echo, 129: Echo, 133: RouterSolicitation,
+                1: Reserved, 2: TooBig, 3: Reserved, 4: Problem, 128: Echo, 129: Echo, 130: MldMessage,
+                131: MldMessage, 132: MldMessage, 133: RouterSolicitation,
                 134: RouterAdvertisement, 135: NeighborSolicitation, 136: NeighborAdvertisement,
-                137: NeighborRedirect,
+                137: NeighborRedirect, 143: MldReport,
             },
             default=Pass,
         ),
@@ -196,4 +258,8 @@ class Icmpv6(Header, layer="icmpv6", label="Internet Control Message Protocol v6
                 return f" for {target}"
             case NeighborAdvertisement(target_address=target):
                 return f" of {target}"
+            case MldMessage(multicast_address=group):
+                return f" {group}"
+            case MldReport(records=records):
+                return f" {', '.join(record.summary() for record in records)}".rstrip()
         return ""

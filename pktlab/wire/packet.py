@@ -12,18 +12,32 @@ from construct import this
 
 from pktlab.wire import icmp, icmpv6
 from pktlab.wire.arp import Arp
-from pktlab.wire.ethernet import Ethernet, Ieee8021ad, Ieee8023, Vlan
+from pktlab.wire.dccp import Dccp
+from pktlab.wire.ethernet import Ethernet, Ieee8021ad, Ieee8021ah, Ieee8023, Vlan, VlanLength
+from pktlab.wire.gre import Erspan, Erspan3, Gre, Pptp
+from pktlab.wire.gtp import G_PDU, Gtpu
 from pktlab.wire.header import Header
 from pktlab.wire.icmp import Icmp
 from pktlab.wire.icmpv6 import Icmpv6
+from pktlab.wire.igmp import Igmp, Igmp3Report
 from pktlab.wire.ipsec import Ah, Esp
 from pktlab.wire.ipv4 import Ip
 from pktlab.wire.ipv6 import DestinationOptions, Fragment, HopByHop, Ipv6, Routing
+from pktlab.wire.llc import Llc, LlcNumbered
 from pktlab.wire.loopback import Loop, Null, NullType
+from pktlab.wire.mobility import Mobility
+from pktlab.wire.mpls import Mpls
+from pktlab.wire.overlays import EtherIp, Geneve, Vxlan
+from pktlab.wire.ppp import Chdlc, Ppp, PppCompressed, PppControl, PppHdlc
+from pktlab.wire.pppoe import PppoeDiscovery, PppoeSession
 from pktlab.wire.pseudo import ends_of, pseudo_header
+from pktlab.wire.routing import Ospf, Ospf3, Pim, Pim6, Vrrp, Vrrp3, Vrrp6
+from pktlab.wire.sctp import Sctp
 from pktlab.wire.sll import Sll, Sll2
+from pktlab.wire.stp import Stp
 from pktlab.wire.tcp import Tcp
 from pktlab.wire.udp import Udp
+from pktlab.wire.udplite import UdpLite
 
 __all__ = ["FOLLOWS", "INSTEAD", "LINK_LAYERS", "LINK_TYPES", "PROTOCOLS", "Follows", "build"]
 
@@ -34,6 +48,7 @@ class Follows(NamedTuple):
     by : the field that tells, or several, of which the first that is in the table decides
     table : values of the field, and the headers that they stand for
     version : where the table is silent, headers by the first four bits behind, as IP has its version
+    otherwise : where both are silent
     unless : expression over the header: nothing of the kind follows
     quotes : what follows is the start of another packet, quoted in an error
     guess : the field is only a hint, like a port: what does not read as the header it suggests is not that protocol
@@ -42,56 +57,110 @@ class Follows(NamedTuple):
     by: str | tuple[str, ...]
     table: Mapping[int, type[Header]]
     version: Mapping[int, type[Header]] | None = None
+    otherwise: type[Header] | None = None
     unless: Any = None
     quotes: bool = False
     guess: bool = False
 
 
 ETHERTYPES: dict[int, type[Header]] = {
-    0x0800: Ip, 0x0806: Arp, 0x8035: Arp, 0x8100: Vlan, 0x86DD: Ipv6, 0x88A8: Ieee8021ad, 0x9100: Vlan,
+    0x0800: Ip, 0x0806: Arp, 0x6558: Ethernet, 0x8035: Arp, 0x8100: Vlan, 0x86DD: Ipv6, 0x880B: PppHdlc, 0x8847: Mpls,
+    0x8848: Mpls, 0x8863: PppoeDiscovery, 0x8864: PppoeSession, 0x88A8: Ieee8021ad, 0x88E7: Ieee8021ah,
+    0x9100: Vlan,
+}  # fmt: skip
+SLL_TYPES: dict[int, type[Header]] = {**ETHERTYPES, 0x0004: Llc}
+CHDLC_TYPES: dict[int, type[Header]] = {0x0800: Ip, 0x86DD: Ipv6, 0x8847: Mpls, 0x8848: Mpls}
+"""Cisco's keep-alive (SLARP) has the number that is RARP elsewhere."""
+SAPS: dict[int, type[Header]] = {**ETHERTYPES, 0x06: Ip, 0x42: Stp, 0x010B: Stp}
+"""By EtherType, Cisco's number (0x010b is PVST+) or service access point: none is also one of the others."""
+PPP_PROTOCOLS: dict[int, type[Header]] = {
+    0x0021: Ip, 0x0057: Ipv6, 0x0281: Mpls, 0x0283: Mpls, 0x8021: PppControl, 0x8057: PppControl, 0x80FD: PppControl,
+    0x8281: PppControl, 0xC021: PppControl, 0xC023: PppControl, 0xC223: PppControl,
 }  # fmt: skip
 IP_PROTOCOLS: dict[int, type[Header]] = {
-    0: HopByHop, 1: Icmp, 4: Ip, 6: Tcp, 17: Udp, 41: Ipv6, 43: Routing, 44: Fragment, 50: Esp, 51: Ah, 58: Icmpv6,
-    60: DestinationOptions,
+    0: HopByHop, 1: Icmp, 2: Igmp, 4: Ip, 6: Tcp, 17: Udp, 33: Dccp, 41: Ipv6, 43: Routing, 44: Fragment, 47: Gre,
+    50: Esp, 51: Ah, 58: Icmpv6, 60: DestinationOptions, 89: Ospf, 97: EtherIp, 103: Pim, 112: Vrrp, 132: Sctp,
+    135: Mobility, 136: UdpLite, 137: Mpls,
 }  # fmt: skip
+IPV6_PROTOCOLS: dict[int, type[Header]] = {**IP_PROTOCOLS, 103: Pim6, 112: Vrrp6}
+"""The same over IPv6; two have other sums or addresses there."""
+GRE_TYPES: dict[int, type[Header]] = {**ETHERTYPES, 0x88BE: Erspan, 0x22EB: Erspan3}
+UDP_PORTS: dict[int, type[Header]] = {2152: Gtpu, 3544: Ipv6, 4789: Vxlan, 6081: Geneve, 6635: Mpls, 8472: Vxlan}
+"""Ports that suggest a protocol; 3544 is Teredo, of which the bare form is read."""
 FAMILIES: dict[int, type[Header]] = {2: Ip, 10: Ipv6, 24: Ipv6, 28: Ipv6, 30: Ipv6}
 VERSIONS: dict[int, type[Header]] = {4: Ip, 6: Ipv6}
 
 FOLLOWS: dict[type[Header], Follows] = {
     Ethernet: Follows("type", ETHERTYPES),
+    Ieee8023: Follows((), {}, otherwise=Llc),
     Vlan: Follows("etype", ETHERTYPES),
+    VlanLength: Follows((), {}, otherwise=Llc),
     Ieee8021ad: Follows("etype", ETHERTYPES),
-    Sll: Follows("etype", ETHERTYPES),
-    Sll2: Follows("etype", ETHERTYPES),
+    Ieee8021ah: Follows("etype", ETHERTYPES),
+    Sll: Follows("etype", SLL_TYPES),
+    Sll2: Follows("etype", SLL_TYPES),
+    Llc: Follows(("type", "cisco_pid", "dsap"), SAPS, unless=this.control != 3),
+    Mpls: Follows("bottom", {0: Mpls}, version=VERSIONS),
+    PppoeSession: Follows((), {}, otherwise=Ppp),
+    Ppp: Follows("protocol", PPP_PROTOCOLS),
+    PppCompressed: Follows("protocol", PPP_PROTOCOLS),
+    PppHdlc: Follows("protocol", PPP_PROTOCOLS),
+    Chdlc: Follows("protocol", CHDLC_TYPES),
     Null: Follows("family", FAMILIES),
     Loop: Follows("family", FAMILIES),
     NullType: Follows("type", ETHERTYPES),
     Ip: Follows("proto", IP_PROTOCOLS, unless=this.frag_offset > 0),
-    Ipv6: Follows("nxt", IP_PROTOCOLS),
-    HopByHop: Follows("nxt", IP_PROTOCOLS),
-    DestinationOptions: Follows("nxt", IP_PROTOCOLS),
-    Routing: Follows("nxt", IP_PROTOCOLS),
-    Fragment: Follows("nxt", IP_PROTOCOLS, unless=this.offset > 0),
+    Ipv6: Follows("nxt", IPV6_PROTOCOLS),
+    HopByHop: Follows("nxt", IPV6_PROTOCOLS),
+    DestinationOptions: Follows("nxt", IPV6_PROTOCOLS),
+    Routing: Follows("nxt", IPV6_PROTOCOLS),
+    Fragment: Follows("nxt", IPV6_PROTOCOLS, unless=this.offset > 0),
     Ah: Follows("next_header", IP_PROTOCOLS),
+    Udp: Follows(("dstport", "srcport"), UDP_PORTS, guess=True),
+    Pim: Follows((), {}, version=VERSIONS, unless=this.type != 1),
+    Pim6: Follows((), {}, version=VERSIONS, unless=this.type != 1),
+    Gre: Follows("inside", GRE_TYPES),
+    Pptp: Follows("proto", GRE_TYPES),
+    Erspan: Follows((), {}, otherwise=Ethernet),
+    Erspan3: Follows("ft", {0: Ethernet}, version=VERSIONS),
+    Vxlan: Follows((), {}, otherwise=Ethernet),
+    Geneve: Follows("proto_type", ETHERTYPES),
+    EtherIp: Follows((), {}, otherwise=Ethernet),
+    Gtpu: Follows((), {}, version=VERSIONS, unless=this.message != G_PDU),
     Icmp: Follows("type", dict.fromkeys(icmp.ERROR_TYPES, Ip), quotes=True),
     Icmpv6: Follows("type", dict.fromkeys(icmpv6.ERROR_TYPES, Ipv6), quotes=True),
 }
-INSTEAD: dict[type[Header], tuple[Any, type[Header]]] = {
-    Ethernet: (this.type < 0x0600, Ieee8023),
-    Null: (this.family > 0xFFFF, Loop),
-    Loop: (this.family > 0xFFFF, NullType),
+INSTEAD: dict[type[Header], tuple[tuple[Any, type[Header]], ...]] = {
+    Ethernet: ((this.type < 0x0600, Ieee8023),),
+    Vlan: ((this.etype < 0x0600, VlanLength),),
+    Llc: (((this.control & 3) != 3, LlcNumbered),),
+    PppHdlc: (((this.address & 0x7F) == 0x0F, Chdlc), (this.address != 0xFF, Ppp)),
+    Igmp: ((this.type == 0x22, Igmp3Report),),
+    Ospf: ((this.version == 3, Ospf3),),
+    Vrrp: ((this.version == 3, Vrrp3),),
+    Gre: ((this.flags_version == 1, Pptp),),
+    Ppp: (((this.protocol & 0x0100) > 0, PppCompressed),),
+    Null: ((this.family > 0xFFFF, Loop),),
+    Loop: ((this.family > 0xFFFF, NullType),),
 }
-"""Headers that are another one if the expression over them holds."""
+"""Headers that are another one if the expression over them holds; the first that does decides."""
 LINK_TYPES: dict[int, type[Header] | Mapping[int, type[Header]]] = {
-    0: Null, 1: Ethernet, 12: VERSIONS, 14: VERSIONS, 101: VERSIONS, 108: Loop, 113: Sll, 228: Ip, 229: Ipv6, 276: Sll2,
+    0: Null, 1: Ethernet, 9: PppHdlc, 12: VERSIONS, 14: VERSIONS, 50: PppHdlc, 51: PppoeSession, 101: VERSIONS,
+    104: Chdlc, 108: Loop, 113: Sll, 228: Ip, 229: Ipv6, 276: Sll2,
 }  # fmt: skip
 """Outermost header of each link type of tcpdump.org; raw IP is told by its version."""
 PROTOCOLS: tuple[type[Header], ...] = (
-    Ethernet, Ieee8023, Vlan, Ieee8021ad, Sll, Sll2, Null, Loop, NullType, Arp, Ip, Icmp, Ipv6, HopByHop, Routing,
-    Fragment, DestinationOptions, Ah, Esp, Icmpv6, Udp, Tcp,
+    Ethernet, Ieee8023, Vlan, VlanLength, Ieee8021ad, Ieee8021ah, Sll, Sll2, Null, Loop, NullType, Llc, LlcNumbered,
+    Stp, Mpls, PppoeDiscovery, PppoeSession, Ppp, PppCompressed, PppHdlc, PppControl, Chdlc,
+    Arp, Ip, Icmp, Ipv6, HopByHop, Routing, Fragment, DestinationOptions, Ah, Esp, Icmpv6, Udp, Tcp,
+    UdpLite, Sctp, Dccp, Mobility, Igmp, Igmp3Report, Ospf, Ospf3, Vrrp, Vrrp3, Vrrp6, Pim, Pim6,
+    Gre, Pptp, Erspan, Erspan3, Vxlan, Geneve, EtherIp, Gtpu,
 )  # fmt: skip
 """Every header that can be a layer, from the link up."""
-LINK_LAYERS = (Ethernet, Ieee8023, Vlan, Ieee8021ad, Sll, Sll2, Null, Loop, NullType)
+LINK_LAYERS = (
+    Ethernet, Ieee8023, Vlan, VlanLength, Ieee8021ad, Ieee8021ah, Sll, Sll2, Null, Loop, NullType, Llc, LlcNumbered,
+    Mpls, PppoeDiscovery, PppoeSession, Ppp, PppCompressed, PppHdlc, Chdlc,
+)  # fmt: skip
 """Headers of the link; what is behind the first other one is trailer, not payload."""
 
 

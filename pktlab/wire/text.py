@@ -6,10 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pktlab.errors import WireError
+from pktlab.wire.coverage import checksum_field
 from pktlab.wire.dissection import Dissection, Layer
-from pktlab.wire.ethernet import Ieee8021ad, Vlan
+from pktlab.wire.ethernet import Ieee8021ad, Vlan, VlanLength
 from pktlab.wire.header import Header
+from pktlab.wire.mpls import Mpls
 from pktlab.wire.packet import LINK_LAYERS
+from pktlab.wire.pppoe import PppoeDiscovery, PppoeSession
 from pktlab.wire.rows import Found
 from pktlab.wire.verdict import Judgement, Verdict
 
@@ -116,7 +119,8 @@ def _summary(layer: Layer) -> str:
 
 
 def _field_lines(layer: Layer, judgement: Judgement | None) -> Iterator[Line]:
-    checksum_name = f"{layer.protocol}.checksum"
+    checksum = None if layer.header is None else checksum_field(layer.header)
+    checksum_name = "" if checksum is None else checksum[0].row.name
     open_ends: list[int] = []
     seen: set[tuple[int, int]] = set()
     for found in layer.spans():
@@ -124,7 +128,7 @@ def _field_lines(layer: Layer, judgement: Judgement | None) -> Iterator[Line]:
             open_ends.pop()
         depth = 1 + len(open_ends) + _is_part(found, seen)
         yield _field_line(found, depth)
-        if found.name == checksum_name and judgement is not None:
+        if judgement is not None and found.name == checksum_name:
             yield verdict_line(judgement, depth + 1)
         if found.row.kind in ("group", "header"):
             open_ends.append(found.stop)
@@ -195,7 +199,7 @@ def one_line(packet: Dissection, judgements: Sequence[Judgement] = ()) -> str:
     return escape(text)
 
 
-TAGS = (Vlan, Ieee8021ad)
+TAGS = (Vlan, VlanLength, Ieee8021ad, Mpls, PppoeDiscovery, PppoeSession)
 """Link headers that a line speaks of all the same."""
 
 

@@ -14,10 +14,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pktlab.wire.causes import cause_of
+from pktlab.wire.causes import cause_of, crc_cause_of
 from pktlab.wire.checksum import checksum, ones_sum
 from pktlab.wire.coverage import FRAGMENT, Coverage, Doubt, checksum_field, coverage
 from pktlab.wire.dissection import Dissection, Layer
+from pktlab.wire.fills import Crc32c, InternetChecksum, crc32c_field
 from pktlab.wire.header import Header
 from pktlab.wire.ipsec import Esp
 from pktlab.wire.udp import Udp
@@ -121,8 +122,10 @@ def _judge_layer(packet: Dissection, index: int, covered: Coverage | Doubt, offl
     if isinstance(covered, Doubt) and (covered.certain or found is None):
         verdict = Verdict.malformed if covered.certain else Verdict.unverified
         return Judgement(index, layer.protocol, at, verdict, found, note=covered.why)
-    if found == 0 and isinstance(layer.header, Udp) and covered is not FRAGMENT:
-        return _zero_in_udp(packet, index, at)
+    if found == 0 and covered is not FRAGMENT:
+        zero = _zero(packet, index, at)
+        if zero is not None:
+            return zero
     if isinstance(covered, Doubt):
         return Judgement(index, layer.protocol, at, Verdict.unverified, found, note=covered.why)
     assert found is not None
@@ -142,6 +145,16 @@ def _field_offset(header: Header, start: int) -> int:
     return start + (field[0].row.offset or 0)
 
 
+def _zero(packet: Dissection, index: int, at: int) -> Judgement | None:
+    """Return the verdict on a stored zero, where that says something else than a sum."""
+    layer = packet.layers[index]
+    field = None if layer.header is None else checksum_field(layer.header)
+    rule = None if field is None else field[1]
+    if isinstance(rule, InternetChecksum) and rule.zero_is_illegal:
+        return Judgement(index, layer.protocol, at, Verdict.illegal_zero, 0, note="it must have a checksum")
+    return _zero_in_udp(packet, index, at) if isinstance(layer.header, Udp) else None
+
+
 def _zero_in_udp(packet: Dissection, index: int, at: int) -> Judgement:
     header = packet.layers[index].header
     assert isinstance(header, Udp)
@@ -159,7 +172,10 @@ def expected_checksum(data: bytes, covered: Coverage) -> int:
 
     `data` are the packet's bytes.
     """
-    summed = data[covered.start : covered.at] + b"\0\0" + data[covered.at + 2 : covered.end]
+    width = covered.rule.width
+    summed = data[covered.start : covered.at] + bytes(width) + data[covered.at + width : covered.end]
+    if isinstance(covered.rule, Crc32c):
+        return crc32c_field(summed)
     return checksum(summed, _pseudo_sum(covered)) or covered.rule.zero_as
 
 
@@ -171,6 +187,10 @@ def _compare(packet: Dissection, index: int, covered: Coverage, found: int, offl
     protocol = packet.layers[index].protocol
     pseudo = _pseudo_sum(covered)
     expected = expected_checksum(packet.data, covered)
+    if isinstance(covered.rule, Crc32c):
+        verdict = Verdict.good if found == expected else Verdict.bad
+        cause = "" if found == expected else crc_cause_of(packet, covered, found)
+        return Judgement(index, protocol, covered.at, verdict, found, expected, cause)
     notes = [covered.ends.note] if covered.ends is not None and covered.ends.note else []
     if ones_sum(packet.data[covered.start : covered.end], pseudo) == 0xFFFF:
         if found == 0xFFFF and expected == 0:

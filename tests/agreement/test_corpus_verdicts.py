@@ -23,6 +23,8 @@ FIELDS = ("ip.src", "ip.dst", "ip.proto", "udp.srcport", "udp.length", "tcp.srcp
 OWN = {
     "eth", "ethertype", "vlan", "ieee8021ad", "sll", "null", "raw", "arp", "ip", "ipv6", "ipv6.hopopts",
     "ipv6.routing", "ipv6.fraghdr", "ipv6.dstopts", "ah", "esp", "icmp", "icmpv6", "udp", "tcp", "data",
+    "ieee8021ah", "llc", "stp", "pppoed", "pppoes", "ppp", "mpls", "chdlc", "gre", "erspan", "vxlan", "geneve", "gtp",
+    "etherip", "teredo", "igmp", "udplite", "sctp", "dccp", "mipv6", "ospf", "vrrp", "pim",
 }  # fmt: skip
 CHOPPED = "pcapng-test-generator/"
 
@@ -41,14 +43,8 @@ def below(row: Row, layer: str) -> list[str]:
 
 
 def unread_protocol(packet: pktlab.Packet, row: Row, name: str) -> bool:
-    """Tell whether it lies behind a protocol that pktlab does not read yet (tunnels, PPP, MPLS, LLC ...)."""
+    """Tell whether it lies behind a protocol that pktlab does not read (frame relay, 802.11, FDDI, sFlow ...)."""
     return any(protocol not in OWN for protocol in below(row, name.partition(".")[0]))
-
-
-def in_tunnel(packet: pktlab.Packet, row: Row, name: str) -> bool:
-    """Tell whether it is inside an IP packet in an IP packet, which pktlab does not read yet."""
-    layer = name.partition(".")[0]
-    return sum(protocol in ("ip", "ipv6") for protocol in [*below(row, layer), layer]) > 1
 
 
 def quoted(packet: pktlab.Packet, row: Row, name: str) -> bool:
@@ -83,7 +79,7 @@ def offloaded(packet: pktlab.Packet, row: Row, name: str) -> bool:
 
 
 REASONS: tuple[Callable[[pktlab.Packet, Row, str], bool], ...] = (
-    unread_protocol, in_tunnel, quoted, fragment, cut, stopped, source_routed, offloaded,
+    unread_protocol, quoted, fragment, cut, stopped, source_routed, offloaded,
 )  # fmt: skip
 
 
