@@ -84,7 +84,7 @@ def _plan(header: Any) -> Plan:
     free = {name for expression in others for name in expressions.names_in(expression)}
     solved = {name for name in lengths if lengths.count(name) == 1} - free
     every = header.schema.declared
-    filled = {name for name, one in every.items() if isinstance(one.default, Fill)}
+    filled = {name for name, one in every.items() if isinstance(one.default, Fill)} - free
     rest = {name for name in [expressions.target(header.payload_len)] if name}
     checked = {name for name, one in every.items() if one.min is not None or one.equals is not None}
     return Plan(

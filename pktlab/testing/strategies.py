@@ -152,8 +152,9 @@ class _Drawing:
         in_tail = declared in self.header.schema.tail
         room = self.room if last else Room(most=self.room.most)
         raw = self.node(declared.subcon, declared, room if in_tail else Room())
-        for part in declared.bits:
-            if part.attr in self.fixed or (part.attr in self.plan.telling and self.draw(st.booleans())):
+        for part in declared.bits if raw is not None else ():
+            refused = part.equals is not None or part.min is not None
+            if part.attr in self.fixed or refused or (part.attr in self.plan.telling and self.draw(st.booleans())):
                 raw = part.put(raw, self.number(part, part))
         self.scope |= {part.attr: part.number(raw) for part in declared.parts}
         if isinstance(declared.as_, View) and raw is not None:
