@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pktlab.wire import Dissection, Found, Header, Layer
 
-from .tshark import Answers, Said
+from .tshark import PROTOCOLS, Answers, Said
 
 __all__ = ["Outcome", "agreement", "compare", "hull", "nested_headers", "shown"]
 
@@ -65,8 +65,10 @@ def _covers(place: tuple[int, int], found: Found) -> bool:
 
 
 def compare(number: int, packet: Dissection, answers: Answers) -> Iterator[Outcome]:
-    """Yield an outcome for every field of `packet` that has a name."""
+    """Yield an outcome for every field of `packet` that has a name, up to a layer that is switched off in tshark."""
     for layer in packet.layers:
+        if layer.protocol not in PROTOCOLS:
+            return
         for found in layer.spans():
             if found.name:
                 said = answers.get(found.name, [])

@@ -35,6 +35,7 @@ OWN_NAMES = {
 
 WITHOUT_MASK = "Wireshark takes these bits apart by hand, its table has no mask"
 TABLE_DIFFERENCES = {
+    "icmpv6.opt.redirected_packet": "a field without a value in Wireshark; the bytes are ours",
     "icmpv6.opt.reserved": "a field without a value in Wireshark; the bytes are ours",
     "ip.hdr_len": WITHOUT_MASK,
     "ip.version": WITHOUT_MASK,
@@ -122,6 +123,7 @@ OTHER_PAGE = "tshark has a page for this option, or for one before it whose leng
 RFC4884 = "tshark shows a length of the original datagram (RFC 4884) inside if it is not 0"
 DRARP = "tshark shows an error status in this message of dynamic RARP"
 EUI64 = "of an option of 16 octets tshark takes 8 for the address, which is an EUI-64, and the rest for padding"
+MLD_OVER_IPV4 = "tshark tells no version of MLD in ICMPv6 right behind an IPv4 header"
 LENGTH = "under 0x0600 it is a length or a frame type to tshark, with a name of its own"
 ACE = "after a handshake with accurate ECN tshark shows the three bits as one number"
 ISL = "tshark takes frames to 01:00:0c:00:00 for ISL, in front of the Ethernet header"
@@ -160,7 +162,10 @@ DIFFERENCES = (
     Difference("icmpv6.opt.linkaddr", "absent", EUI64, lambda o, a: _is_in(a, "icmpv6.opt.linkaddr_eui64", o)),
     Difference("icmp.unused", "absent", RFC4884, lambda o, a: "icmp.length" in a),
     Difference("icmpv6.reserved", "absent", RFC4884, lambda o, a: "icmpv6.length" in a),
+    Difference("icmpv6.mld.*", "absent", MLD_OVER_IPV4, lambda o, a: "ipv6.version" not in a),
+    Difference("icmpv6.mld.*", "value", MLD_OVER_IPV4, lambda o, a: "ipv6.version" not in a),
     Difference("icmpv6.opt.reserved", "empty", "a field without a value in Wireshark"),
+    Difference("icmpv6.opt.redirected_packet", "empty", "a field without a value in Wireshark"),
     Difference("arp.dst.proto*", "absent", DRARP, lambda o, a: _last_before(o, "arp.opcode") == 7),
     Difference("tcp.ack_raw", "absent", "tshark checks the header length first", _is_broken),
     Difference("tcp.option_*", "absent", "tshark shows an option too long as text", _is_broken),

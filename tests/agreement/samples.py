@@ -20,13 +20,14 @@ from hypothesis import strategies as st
 from pktlab.testing import damaged, from_schema
 from pktlab.testing.damage import steering_names
 from pktlab.testing.plan import plan_of
-from pktlab.wire import FOLLOWS, LINK_TYPES, PROTOCOLS, Found, Header, icmp, icmpv6, ipv4, tcp
+from pktlab.wire import FOLLOWS, LINK_TYPES, Found, Header, icmp, icmpv6, ipv4, tcp
 from pktlab.wire import build as build_packet
 from pktlab.wire.icmp import Icmp
 from pktlab.wire.icmpv6 import Icmpv6
 from pktlab.wire.ipv6 import Routing
 
 from .capfiles import Packet, read_pcap
+from .tshark import COMPARED
 
 __all__ = ["corpus_packets", "draw_many", "made_packets", "needs_corpus", "packets_of", "pointed_packets", "way_to"]
 
@@ -87,15 +88,16 @@ def way_to(header: type[Header]) -> tuple[int, list[tuple[type[Header], str, int
             if kind not in ways:
                 ways[kind] = link, [*steps, (below, FOLLOWS[below].by, value)]
                 queue.append(kind)
-    ways.update({kind: ways[same] for same, kind in _instead()})
+    ways.update({kind: ways[same] for same, kind in _instead() if same in ways})
     return ways[header]
 
 
 def _instead() -> Iterator[tuple[type[Header], type[Header]]]:
     from pktlab.wire.packet import INSTEAD
 
-    for kind, (_, other) in INSTEAD.items():
-        yield kind, other
+    for kind, rules in INSTEAD.items():
+        for _, other in rules:
+            yield kind, other
 
 
 def packets_of(header: type[Header], valid: int, broken: int, noise: int) -> list[Packet]:
@@ -170,7 +172,7 @@ def draw_cases(header: type[Header], count: int) -> list[Any]:
 def made_packets(valid: int, broken: int, noise: int) -> list[Packet]:
     """Return packets of every protocol (see `packets_of`), and of every kind of option."""
     packets: list[Packet] = []
-    for header in PROTOCOLS:
+    for header in COMPARED:
         packets += packets_of(header, valid, broken, noise)
     return packets + pointed_packets(2 * valid) + option_packets(valid)
 

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from pktlab.wire import PROTOCOLS, Found, Header, Row, dissect
+from pktlab.wire import Found, Header, Row, dissect
 
 from .comparison import agreement, compare, nested_headers
 from .differences import OWN_NAMES
 from .samples import made_packets
-from .tshark import Said, needs_tshark, pdml
+from .tshark import COMPARED, Said, needs_tshark, pdml
 
 pytestmark = needs_tshark
 
@@ -91,7 +91,7 @@ def sightings(folder: Path) -> dict[tuple[type[Header], str], list[Sighting]]:
     packets = made_packets(valid=15, broken=20, noise=30)
     rows = {
         id(row): (header, row.attr)
-        for protocol in PROTOCOLS
+        for protocol in COMPARED
         for header in nested_headers(protocol)
         for row in header.schema.rows
     }
@@ -116,7 +116,7 @@ def is_caught(row: Row, start: int, stop: int, seen: list[Sighting]) -> bool:
 def test_every_changed_row_is_caught(tmp_path: Path) -> None:
     seen = sightings(tmp_path)
     made, survived = 0, set()
-    for header in dict.fromkeys(header for protocol in PROTOCOLS for header in nested_headers(protocol)):
+    for header in dict.fromkeys(header for protocol in COMPARED for header in nested_headers(protocol)):
         for row in header.schema.rows:
             if not row.name or row.name in OWN_NAMES:
                 continue

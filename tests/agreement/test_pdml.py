@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from pktlab.wire import PROTOCOLS, Row, dissect
+from pktlab.wire import Row, dissect
 
 from .capfiles import Packet
 from .comparison import compare, nested_headers
 from .differences import DIFFERENCES, OWN_NAMES, TABLE_DIFFERENCES, explanation
 from .samples import corpus_packets, made_packets, needs_corpus
-from .tshark import FieldEntry, field_table, needs_tshark, pdml
+from .tshark import COMPARED, FieldEntry, field_table, needs_tshark, pdml
 
 pytestmark = needs_tshark
 
@@ -69,7 +69,7 @@ def explained_as(name: str, what: str) -> bool:
 
 def all_rows() -> list[Row]:
     """Return the rows of every protocol page, nested headers too."""
-    headers = dict.fromkeys(header for protocol in PROTOCOLS for header in nested_headers(protocol))
+    headers = dict.fromkeys(header for protocol in COMPARED for header in nested_headers(protocol))
     return [row for header in headers for row in header.schema.rows]
 
 

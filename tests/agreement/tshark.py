@@ -18,15 +18,21 @@ from xml.etree import ElementTree
 
 import pytest
 
+from pktlab import wire
+
 from .capfiles import Packet, write_pcapng
 
-__all__ = ["Answers", "FieldEntry", "Said", "field_table", "needs_tshark", "pdml"]
+__all__ = ["COMPARED", "PROTOCOLS", "Answers", "FieldEntry", "Said", "field_table", "needs_tshark", "pdml"]
 
 PROTOCOLS = {
     "frame", "eth", "ethertype", "vlan", "ieee8021ad", "sll", "null", "raw", "arp", "ip", "icmp", "ipv6",
     "ipv6.hopopts", "ipv6.routing", "ipv6.fraghdr", "ipv6.dstopts", "ipv6.shim6", "ah", "esp", "icmpv6", "udp", "tcp",
     "mptcp", "data",
 }  # fmt: skip
+"""What is switched on in tshark, and compared here; tunnels, links and applications have tests of their own."""
+COMPARED = tuple(
+    header for header in wire.PROTOCOLS if header.layer in PROTOCOLS and header.__name__ not in ("UdpLite", "VlanLength")
+)
 OPTIONS = (
     "ip.defragment:FALSE", "ipv6.defragment:FALSE", "tcp.desegment_tcp_streams:FALSE", "tcp.try_heuristic_first:FALSE",
     "ip.check_checksum:TRUE", "tcp.check_checksum:TRUE", "udp.check_checksum:TRUE", "ip.tso_support:TRUE",
