@@ -15,7 +15,7 @@ The house, from the top; imports go down only, and `make lint` holds them to it:
     cli/pktlab_cli/   how does a person ask?
     testing/          how do I test mine?               Hypothesis strategies
     live/             how do packets get on and off a real network?    namespaces; the only door to the world
-    health.py         how sound are the checksums of a capture?
+    summary.py        a capture in figures      health.py, diagnosis.py    how sound are its checksums?
     api.py            open, Capture, packet: where files and packets meet
     packets.py        Packet: what one packet says, and whether its sums are right
     schemas.py        where does a user's own schema come from?     sums.py    pktlab.checksum

@@ -19,7 +19,7 @@ from pktlab.packets import Packet, time_text, tree_text
 from pktlab.schemas import load_schema
 from pktlab.wire.bindings import bind
 from pktlab.wire.header import Header
-from pktlab.wire.packet import PROTOCOLS
+from pktlab.wire.packet import LINK_TYPES, PROTOCOLS
 
 __all__ = ["AS", "Capture", "Packet", "load_schema", "open", "packet", "time_text", "tree_text"]
 
@@ -34,6 +34,8 @@ AS: dict[str, type[Header] | int] = {
     "data": -1,
 }
 """What `packet` may be told that bytes start with: a protocol, or a link type."""
+NO_LINK_TYPE = 147
+"""LINKTYPE_USER0, for bytes that start with something that no link type stands for."""
 
 
 class Capture:
@@ -50,6 +52,8 @@ class Capture:
         self.reader: CaptureReader = open_capture(source)
         self._started = False
         self.fragments = Fragments()
+        self.unknown_link_types: dict[int, int] = {}
+        """Link types met that pktlab does not read, and the first frame of each; such packets are plain bytes."""
 
     @property
     def name(self) -> str:
@@ -68,7 +72,10 @@ class Capture:
             self.reader, self.fragments = again.reader, again.fragments
         self._started = True
         for record in self.reader:
-            yield Packet(record, canonical_link_type(record.link_type), self._bindings, self.fragments)
+            link_type = canonical_link_type(record.link_type)
+            if link_type not in LINK_TYPES:
+                self.unknown_link_types.setdefault(link_type, record.number)
+            yield Packet(record, link_type, self._bindings, self.fragments)
 
     def frame(self, number: int) -> Packet:
         """Return the packet with `frame.number` `number`, counted from 1; the file is read up to it.
@@ -153,7 +160,8 @@ def packet(data: bytes, *, as_: str = "eth", protocols: Protocols | None = None)
     if as_ not in AS:
         raise ValueError(f"as_ is {as_!r}; it is one of {', '.join(sorted(AS))}")
     first = AS[as_]
-    link_type = first if isinstance(first, int) and first >= 0 else 1
+    known = [number for number, header in LINK_TYPES.items() if first in (number, header)]
+    link_type = known[0] if known else NO_LINK_TYPE
     record = Record(1, None, bytes(data), len(data), link_type)
     bindings = tuple(bind(condition, header) for condition, header in (protocols or {}).items())
     return Packet(record, first, bindings)

@@ -1,136 +1,128 @@
-"""How sound are the checksums of a capture? Verdicts counted, faults listed, one sentence of diagnosis."""
+"""How sound are the checksums of a capture? Verdicts counted, faults listed, one sentence of diagnosis.
+
+A datagram in fragments counts once: its first fragment waits, and is counted as unverified only if the datagram is
+never complete.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
-from pktlab.api import Packet
+from pktlab.diagnosis import Diagnosis
+from pktlab.packets import Packet
 from pktlab.wire.verdict import Judgement, Verdict
 
-__all__ = ["COUNTED", "FAULTS", "Finding", "Health", "health_of"]
+__all__ = ["FAULTS", "PROTOCOLS", "Health", "health_of"]
 
-COUNTED = ("ip", "udp", "udplite", "tcp", "icmp", "icmpv6", "igmp", "gre", "sctp", "dccp")
-"""Protocols whose verdicts are counted; all of them, also those that the capture does not hold."""
-FAULTS = (Verdict.bad, Verdict.illegal_zero, Verdict.malformed)
-"""Verdicts that make a capture unsound; a partial checksum is no fault."""
-LISTED = (*FAULTS, Verdict.partial)
-"""Verdicts that are listed one by one."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A verdict and the frame that it stands on."""
-
-    frame: int
-    judgement: Judgement
-
-    def document(self) -> dict[str, Any]:
-        """Return the finding as the output contract has it."""
-        one = self.judgement
-        return {
-            "frame.number": self.frame, "layer": one.layer, "offset": one.offset, "protocol": one.protocol,
-            "verdict": str(one.verdict), "cause": one.cause, "note": one.note, "found": one.found,
-            "expected": one.expected,
-        }  # fmt: skip
+PROTOCOLS = ("ip", "udp", "udplite", "tcp", "icmp", "icmpv6", "igmp", "gre", "sctp", "dccp")
+"""Every protocol that the document of ``checksum verify --json`` always has."""
+FAULTS = frozenset({Verdict.bad, Verdict.illegal_zero, Verdict.malformed})
+"""What makes ``checksum verify`` end with status 1."""
+_FINDINGS = FAULTS | {Verdict.partial}
+_MORE_FINDINGS = _FINDINGS | {Verdict.absent, Verdict.unverified}
 
 
-@dataclass
 class Health:
-    """The verdicts on the checksums of a capture.
-
-    limit : findings kept, at most; `findings_total` counts on; listed : verdicts that make a finding
-    """
-
-    limit: int = 1000
-    listed: tuple[Verdict, ...] = LISTED
-    packets: int = 0
-    quoted: int = 0  # packets quoted in ICMP errors; they get no verdict
-    counts: dict[str, Counter[Verdict]] = field(default_factory=lambda: {name: Counter() for name in COUNTED})
-    findings: list[Finding] = field(default_factory=list)
-    findings_total: int = 0
-
-    def add(self, packet: Packet) -> None:
-        """Count one packet; a datagram in fragments counts where it completes."""
-        self.packets += 1
-        self.quoted += any(layer.quoted for layer in packet.layers)
-        waits = packet.is_fragment
-        for judgement in packet.judgements:
-            if not (waits and judgement.verdict is Verdict.unverified):
-                self._count(packet.number, judgement)
-        for judgement in packet.whole_judgements:
-            self._count(packet.number, judgement)
-
-    def finish(self, incomplete: Iterable[tuple[int, Judgement]] = ()) -> None:
-        """Count what never completed: the verdicts on the first fragments of datagrams with a gap."""
-        for frame, judgement in incomplete:
-            self._count(frame, judgement)
-
-    def _count(self, frame: int, judgement: Judgement) -> None:
-        if judgement.protocol in self.counts:
-            self.counts[judgement.protocol][judgement.verdict] += 1
-        if judgement.verdict in self.listed:
-            self.findings_total += 1
-            if len(self.findings) < self.limit:
-                self.findings.append(Finding(frame, judgement))
-
-    def total(self, verdict: Verdict) -> int:
-        """Return how many checksums got that verdict."""
-        return sum(count[verdict] for count in self.counts.values())
-
-    @property
-    def is_sound(self) -> bool:
-        """Whether there is no fault."""
-        return not any(self.total(verdict) for verdict in FAULTS)
-
-    @property
-    def diagnosis(self) -> str:
-        """One sentence on the whole."""
-        counts = {verdict: self.total(verdict) for verdict in Verdict}
-        judged = sum(counts.values())
-        if not judged:
-            return "there is no checksum to judge"
-        faults = [f"{counts[verdict]} {verdict}" for verdict in FAULTS if counts[verdict]]
-        if counts[Verdict.partial]:
-            left = f"{counts[Verdict.partial]} left to the network card (captured on the sending machine)"
-        else:
-            left = ""
-        if faults:
-            return f"{', '.join(faults)} of {judged} checksums" + (f"; {left}" if left else "")
-        if left:
-            return f"no fault in {judged} checksums; {left}"
-        verified = counts[Verdict.good]
-        return f"all {judged} checksums are good" if verified == judged else f"no fault in {judged} checksums"
-
-    def document(self, file: str) -> dict[str, Any]:
-        """Return the document of ``checksum verify --json``."""
-        counts = {name: {str(verdict): count[verdict] for verdict in Verdict} for name, count in self.counts.items()}
-        return {
-            "file": file, "packets": self.packets, **counts, "quoted": self.quoted, "diagnosis": self.diagnosis,
-            "findings": [finding.document() for finding in self.findings], "findings_total": self.findings_total,
-        }  # fmt: skip
-
-
-def health_of(packets: Iterable[Packet], *, limit: int = 1000, everything: bool = False) -> Health:
-    """Return the health of `packets`, read to their end.
+    """Verdicts by protocol.
 
     Parameters
     ----------
-    packets : a capture, or packets of one in order
-    limit : findings kept, at most
-    everything : list absent and unverified checksums too
+    limit : most findings that are kept; all are counted
+    everything : absent and unverified are findings too
     """
-    more = (Verdict.absent, Verdict.unverified) if everything else ()
-    health = Health(limit, (*LISTED, *more))
-    waiting: dict[int, list[Judgement]] = {}
+
+    def __init__(self, limit: int = 1000, *, everything: bool = False) -> None:
+        self.limit = limit
+        self.packets = 0
+        self.quoted = 0
+        self.counts: dict[str, Counter[Verdict]] = {}
+        self.findings: list[dict[str, Any]] = []
+        self.findings_total = 0
+        self.diagnosis = Diagnosis()
+        self._wanted = _MORE_FINDINGS if everything else _FINDINGS
+        self._waiting: dict[int, list[Judgement]] = {}  # first fragments, by frame number
+
+    def add(self, packet: Packet) -> None:
+        """Count the verdicts of `packet`."""
+        self.packets += 1
+        self.quoted += any(layer.quoted for layer in packet.layers)
+        source = packet.get("ip.src") or packet.get("ipv6.src") or ""
+        for judgement in packet.judgements:
+            if packet.is_fragment and judgement.verdict is Verdict.unverified:
+                self._waiting.setdefault(packet.number, []).append(judgement)
+            else:
+                self._count(packet.number, judgement, source)
+        if packet.whole is not None:
+            for number in packet.whole.frames:
+                self._waiting.pop(number, None)
+            for judgement in packet.whole_judgements:
+                self._count(packet.number, judgement, source, packet.whole.frames)
+
+    def finish(self) -> None:
+        """Count what has waited in vain."""
+        for number, judgements in sorted(self._waiting.items()):
+            for judgement in judgements:
+                self._count(number, judgement, "")
+        self._waiting.clear()
+
+    def _count(self, number: int, judgement: Judgement, source: str, frames: tuple[int, ...] = ()) -> None:
+        self.counts.setdefault(judgement.protocol, Counter())[judgement.verdict] += 1
+        self.diagnosis.add(number, judgement, source)
+        if judgement.verdict not in self._wanted:
+            return
+        self.findings_total += 1
+        if len(self.findings) < self.limit:
+            self.findings.append(_finding(number, judgement, frames))
+
+    @property
+    def has_faults(self) -> bool:
+        """Whether any verdict is bad, illegal-zero or malformed."""
+        return any(counter[verdict] for counter in self.counts.values() for verdict in FAULTS)
+
+    def table(self) -> dict[str, dict[str, int]]:
+        """Return the counts of each protocol that was met, every verdict present."""
+        order = [*PROTOCOLS, *sorted(set(self.counts) - set(PROTOCOLS))]
+        return {
+            protocol: {str(verdict): self.counts[protocol][verdict] for verdict in Verdict}
+            for protocol in order
+            if protocol in self.counts
+        }
+
+    def document(self, file: str) -> dict[str, Any]:
+        """Return the document of ``checksum verify --json``."""
+        nothing = {str(verdict): 0 for verdict in Verdict}
+        return {
+            "file": file,
+            "packets": self.packets,
+            **{protocol: self.table().get(protocol, nothing) for protocol in PROTOCOLS},
+            "quoted": self.quoted,
+            "diagnosis": self.diagnosis.sentence(),
+            "findings": self.findings,
+            "findings_total": self.findings_total,
+        }
+
+
+def health_of(packets: Iterable[Packet], *, limit: int = 1000, everything: bool = False) -> Health:
+    """Return the health of `packets`, read to their end; the parameters are those of `Health`."""
+    health = Health(limit, everything=everything)
     for packet in packets:
         health.add(packet)
-        if packet.is_fragment:
-            waiting[packet.number] = [one for one in packet.judgements if one.verdict is Verdict.unverified]
-        if packet.whole is not None:
-            for frame in packet.whole.frames:
-                waiting.pop(frame, None)
-    health.finish((frame, judgement) for frame, judgements in waiting.items() for judgement in judgements)
+    health.finish()
     return health
+
+
+def _finding(number: int, judgement: Judgement, frames: tuple[int, ...]) -> dict[str, Any]:
+    together = f"in the datagram of frames {', '.join(map(str, frames))}" if frames else ""
+    return {
+        "frame.number": number,
+        "layer": judgement.layer,
+        "offset": judgement.offset,
+        "protocol": judgement.protocol,
+        "verdict": str(judgement.verdict),
+        "cause": judgement.cause,
+        "note": "; ".join(filter(None, (judgement.note, together))),
+        "found": judgement.found,
+        "expected": judgement.expected,
+    }

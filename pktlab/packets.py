@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -15,11 +16,11 @@ from pktlab.wire.bindings import Binding
 from pktlab.wire.dissection import Dissection, Layer, dissect
 from pktlab.wire.document import json_value, packet_document
 from pktlab.wire.explain import explain
-from pktlab.wire.fields import Found
 from pktlab.wire.header import Header
+from pktlab.wire.rows import Found
 from pktlab.wire.verdict import STATUS, Judgement, Offload, judge
 
-__all__ = ["Packet", "time_text", "tree_text"]
+__all__ = ["Packet", "moment_text", "time_text", "tree_text"]
 
 _EITHER_END = {
     "ip.addr": ("ip.src", "ip.dst"),
@@ -158,7 +159,8 @@ class Packet:
     # ---- what its checksums say
 
     @property
-    def _is_cut(self) -> bool:
+    def is_cut(self) -> bool:
+        """Whether fewer bytes were captured than were on the wire."""
         return len(self.record.data) < self.record.length
 
     @property
@@ -170,7 +172,7 @@ class Packet:
     @cached_property
     def judgements(self) -> list[Judgement]:
         """The verdict on every checksum in the frame, outermost first; quoted packets get none."""
-        return judge(self.dissection, cut=self._is_cut, offload=self._offload)
+        return judge(self.dissection, cut=self.is_cut, offload=self._offload)
 
     @property
     def is_fragment(self) -> bool:
@@ -224,8 +226,8 @@ class Packet:
 
     def tree(self) -> list[text.Line]:
         """Return the packet as a tree: a line for the frame, then one a layer with its fields under it."""
-        moment = "" if self.time_ns is None else f", at {time_text(self.time_ns)}"
-        cut = "" if not self._is_cut else f", {self.cap_len} of them captured"
+        moment = "" if self.time_ns is None else f", {moment_text(self.time_ns)}"
+        cut = "" if not self.is_cut else f", {self.cap_len} of them captured"
         lines = [text.Line(0, "frame", f"Frame {self.number}", f"{self.length} bytes{cut}{moment}")]
         lines += [text.Line(1, "note", "comment", comment) for comment in self.comments]
         if self.whole is not None:
@@ -239,7 +241,7 @@ class Packet:
     def explain(self, protocol: str | None = None) -> str:
         """Return how each checksum (or that of `protocol`) comes about, word by word."""
         parts = [
-            "\n".join(explain(self.dissection, one, cut=self._is_cut))
+            "\n".join(explain(self.dissection, one, cut=self.is_cut))
             for one in self.judgements
             if protocol in (None, one.protocol)
         ]
@@ -306,6 +308,19 @@ def time_text(time_ns: int) -> str:
     sign = "-" if time_ns < 0 else ""
     seconds, rest = divmod(abs(time_ns), 1_000_000_000)
     return f"{sign}{seconds}.{rest:09d}"
+
+
+def moment_text(time_ns: int) -> str:
+    """Return ns since the epoch as a date and time of day, UTC; the bare seconds where the calendar ends.
+
+    >>> moment_text(1_700_000_000_000_000_005)
+    '2023-11-14 22:13:20.000000005 UTC'
+    """
+    seconds, rest = divmod(time_ns, 1_000_000_000)
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}.{rest:09d} UTC"
+    except (ValueError, OverflowError, OSError):
+        return f"{time_text(time_ns)} s since 1970"
 
 
 def tree_text(lines: Sequence[text.Line]) -> list[str]:

@@ -38,8 +38,8 @@ def test_every_comment_is_read(name: str, packets: dict[str, list[pktlab.Packet]
 
 def test_health_of_first_light() -> None:
     health = health_of(pktlab.open(PCAPS / "first-light.pcapng"))
-    assert not health.is_sound
-    assert [(finding.frame, str(finding.judgement.verdict)) for finding in health.findings] == [
+    assert health.has_faults
+    assert [(finding["frame.number"], finding["verdict"]) for finding in health.findings] == [
         (28, "bad"), (39, "partial"), (40, "partial"),
     ]  # fmt: skip
     assert health.quoted == 1

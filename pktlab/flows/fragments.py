@@ -37,7 +37,7 @@ class Piece(NamedTuple):
     """One fragment.
 
     key : what the fragments of a datagram share; head : the header that goes in front of the whole, from the IP header
-    on; offset : of `payload` in the datagram, bytes
+    on; offset : of `payload` in the datagram, bytes; start : of `payload` in the packet, bytes
     """
 
     key: tuple[object, ...]
@@ -46,17 +46,19 @@ class Piece(NamedTuple):
     offset: int
     more: bool
     payload: bytes
+    start: int
 
 
 class Whole(NamedTuple):
     """A datagram put together.
 
-    kind : header that `data` start with; data : the first fragment's headers and the whole payload; frames : numbers
-    of the fragments in the order in which they came; overlapped : some bytes came twice and differed
+    kind : header that `data` start with; data : the first fragment's headers, `head_len` bytes, and the whole payload;
+    frames : numbers of the fragments in the order in which they came; overlapped : some bytes came twice and differed
     """
 
     kind: type[Header]
     data: bytes
+    head_len: int
     frames: tuple[int, ...]
     overlapped: bool
 
@@ -74,16 +76,17 @@ def piece_of(packet: Dissection) -> Piece | None:
             return None
         payload = packet.data[layer.stop : layer.end]
         if isinstance(header, Ip) and (header.flags.mf or header.frag_offset):
-            key = (4, header.src, header.dst, header.proto, header.id)
+            key: tuple[object, ...] = (4, header.src, header.dst, header.proto, header.id)
             head = packet.data[layer.start : layer.stop]
-            return Piece(key, Ip, head, 8 * header.frag_offset, header.flags.mf, payload)
+            return Piece(key, Ip, head, 8 * header.frag_offset, header.flags.mf, payload, layer.stop)
         if isinstance(header, Ipv6):
             below, start = header, layer.start
         if isinstance(header, Fragment) and below is not None:
             if not header.more and not header.offset:
                 return None  # an atomic fragment is whole by itself (RFC 6946)
             head = packet.data[start : layer.stop]
-            return Piece((6, below.src, below.dst, header.ident), Ipv6, head, 8 * header.offset, header.more, payload)
+            key = (6, below.src, below.dst, header.ident)
+            return Piece(key, Ipv6, head, 8 * header.offset, header.more, payload, layer.stop)
     return None
 
 
@@ -157,7 +160,7 @@ class Fragments:
         del self._datagrams[piece.key]
         self._bytes -= len(datagram.data)
         data = datagram.head + bytes(datagram.data[: datagram.total])
-        return Whole(datagram.kind, data, tuple(datagram.frames), datagram.overlapped)
+        return Whole(datagram.kind, data, len(datagram.head), tuple(datagram.frames), datagram.overlapped)
 
     def _accepts(self, datagram: _Datagram, piece: Piece) -> bool:
         stop = piece.offset + len(piece.payload)

@@ -19,14 +19,33 @@ makes `dissect` read it.
 
 from __future__ import annotations
 
-from pktlab.wire.bindings import Binding, bind
-from pktlab.wire.dissection import Dissection, Layer, dissect
-from pktlab.wire.fields import AUTO, Fill, Found, Row, bits, field
-from pktlab.wire.fills import internet_checksum, padding
-from pktlab.wire.header import Header
-from pktlab.wire.nodes import Bounded, Items, Switch, When
-from pktlab.wire.packet import FOLLOWS, LINK_TYPES, PROTOCOLS, build
-from pktlab.wire.values import IPV4, IPV6, MAC, Flags, View, flag
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pktlab.wire.bindings import Binding, bind
+    from pktlab.wire.dissection import Dissection, Layer, dissect
+    from pktlab.wire.fields import AUTO, Fill, bits, field
+    from pktlab.wire.fills import internet_checksum, padding
+    from pktlab.wire.header import Header
+    from pktlab.wire.nodes import Bounded, Items, Switch, When
+    from pktlab.wire.packet import FOLLOWS, LINK_TYPES, PROTOCOLS, build
+    from pktlab.wire.rows import Found, Row
+    from pktlab.wire.values import IPV4, IPV6, MAC, Flags, View, flag
+
+_HOME = {
+    "bindings": ("Binding", "bind"),
+    "dissection": ("Dissection", "Layer", "dissect"),
+    "fields": ("AUTO", "Fill", "bits", "field"),
+    "fills": ("internet_checksum", "padding"),
+    "header": ("Header",),
+    "nodes": ("Bounded", "Items", "Switch", "When"),
+    "packet": ("FOLLOWS", "LINK_TYPES", "PROTOCOLS", "build"),
+    "rows": ("Found", "Row"),
+    "values": ("IPV4", "IPV6", "MAC", "Flags", "View", "flag"),
+}
+"""Which module a public name lives in: it is imported when the name is first used, so that sums alone are quick."""
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
     "AUTO",
@@ -58,3 +77,15 @@ __all__ = [
     "internet_checksum",
     "padding",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'pktlab.wire' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"pktlab.wire.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_MODULE_OF])

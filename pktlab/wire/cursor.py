@@ -8,15 +8,10 @@ an error can say exactly what ran out.
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from pktlab.wire.fields import Row
+from pktlab.wire.rows import Traced
 
-__all__ = ["BUFFER", "Cursor", "Traced"]
-
-Traced = tuple["Row", int, int, Any]
-"""A field found: its row, first byte, byte after the last, raw value. Plain, since a `Found` costs three times more."""
+__all__ = ["BUFFER", "Cursor"]
 
 BUFFER = "buffer"
 """Name of the outermost limit: the end of the bytes that are there. More may come; under any other limit none can."""

@@ -18,8 +18,9 @@ from typing import Any
 import construct
 
 from pktlab.wire import expressions
-from pktlab.wire.fields import BitsDecl, FieldDecl, Row
+from pktlab.wire.fields import BitsDecl, FieldDecl
 from pktlab.wire.nodes import Bounded, Items, Switch, When
+from pktlab.wire.rows import Row
 
 __all__ = ["diagram", "extent"]
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pktlab.errors import Malformed, Truncated, WireError
 from pktlab.wire import expressions
 from pktlab.wire.bindings import Binding
-from pktlab.wire.cursor import BUFFER, Cursor, Traced
+from pktlab.wire.cursor import BUFFER, Cursor
 from pktlab.wire.ethernet import Ethernet
-from pktlab.wire.fields import Found
 from pktlab.wire.header import Header
-from pktlab.wire.ipv6 import HopByHop, Ipv6, JumboPayload
+from pktlab.wire.ipv6 import HopByHop, Ipv6
 from pktlab.wire.packet import FOLLOWS, INSTEAD, LINK_LAYERS, LINK_TYPES, Follows
+from pktlab.wire.rows import Found, Traced
 from pktlab.wire.udp import Udp
 
 __all__ = ["Dissection", "Layer", "dissect", "first_header"]
@@ -192,7 +192,7 @@ class _Walk:
         header = layer.header
         assert header is not None
         if isinstance(header, HopByHop):
-            self.take_jumbo_length(header)
+            self.take_jumbo_length(layer)
         if header.payload_len is None or (self.whole and len(self.layers) == 1):
             return
         if self.is_open(header):
@@ -232,14 +232,20 @@ class _Walk:
         value = getattr(header, name)
         return Malformed(layer.protocol, at, declared.row.name, value, f"is under {value - length}")
 
-    def take_jumbo_length(self, header: HopByHop) -> None:
+    def take_jumbo_length(self, layer: Layer) -> None:
         """Bound a jumbogram by the option that holds its length (RFC 2675)."""
         below = self.layers[-2] if len(self.layers) > 1 else None
         if below is None or not isinstance(below.header, Ipv6) or below.header.plen:
             return
-        for option in header.options:
-            if isinstance(option.body, JumboPayload) and below.stop + option.body.jumbo <= self.end:
-                self.shrink(below.stop + option.body.jumbo, "ipv6.opt.jumbo", len(self.layers) - 2)
+        for found in layer.spans():
+            if found.name != "ipv6.opt.jumbo":
+                continue
+            end = below.stop + found.value
+            if end < layer.stop:
+                least = layer.stop - below.stop
+                layer.error = Malformed(layer.protocol, found.start, found.name, found.value, f"is under {least}")
+            elif end <= self.end:
+                self.shrink(end, found.name, len(self.layers) - 2)
                 below.end, below.limit = self.end, self.limit
 
     def shrink(self, end: int, limit: str, owner: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pktlab.errors import Truncated, WireError
 from pktlab.wire.dissection import Dissection, Layer
-from pktlab.wire.fields import Found
+from pktlab.wire.rows import Found
 from pktlab.wire.verdict import STATUS, Judgement
 
 __all__ = ["json_value", "layer_document", "packet_document", "stop_document"]

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from pktlab.wire.checksum import fold, ones_sum, swap
 from pktlab.wire.coverage import Coverage, Doubt, coverage
 from pktlab.wire.dissection import Dissection
-from pktlab.wire.fields import Found
 from pktlab.wire.fills import Crc32c
+from pktlab.wire.rows import Found
 from pktlab.wire.verdict import Judgement, Verdict, expected_checksum
 
 __all__ = ["explain", "explain_bytes"]
@@ -45,7 +45,7 @@ def explain(packet: Dissection, judgement: Judgement, *, whole: bool = False, cu
     if covered.pseudo is not None:
         lines += _pseudo_lines(board, covered)
     lines += _packet_lines(board, packet, covered)
-    lines += ["", *_result_lines(board, judgement, expected_checksum(packet, covered))]
+    lines += ["", *_result_lines(board, judgement, expected_checksum(packet.data, covered))]
     return lines
 
 

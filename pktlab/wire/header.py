@@ -20,8 +20,9 @@ from typing import Any, ClassVar, Self, dataclass_transform
 from pktlab.errors import WireError
 from pktlab.wire import expressions
 from pktlab.wire.cursor import BUFFER, Cursor
-from pktlab.wire.fields import AUTO, REQUIRED, BitsDecl, FieldDecl, Fill, Found, Pseudo, bits, field
+from pktlab.wire.fields import AUTO, REQUIRED, BitsDecl, FieldDecl, Fill, Pseudo, bits, field
 from pktlab.wire.layout import Layout
+from pktlab.wire.rows import Found
 
 __all__ = ["Header"]
 
@@ -65,7 +66,7 @@ class Header:
         cls, *, layer: str, label: str = "", protocol: str = "", payload_len: Any = None, open_if: Any = None
     ) -> None:
         declared = [one for one in vars(cls).values() if isinstance(one, FieldDecl)]
-        taken = [one.attr for one in declared if hasattr(Header, one.attr)]
+        taken = [one.attr for one in declared if hasattr(Header, one.attr) or one.attr in Header.__annotations__]
         if taken:
             raise TypeError(f"{cls.__name__}: {', '.join(taken)} is a word of Header itself; use {taken[0]}_")
         cls.layer = layer
@@ -169,6 +170,7 @@ class Header:
                 raise TypeError(f"{type(self).__name__} has no {_unknown([name], self.schema.declared)}")
             if value is AUTO or isinstance(value, Fill):
                 auto.add(name)
+                raw[one.index] = self._blanked(one, raw[one.index])
                 continue
             auto.discard(name)
             if isinstance(one, BitsDecl):
@@ -178,6 +180,10 @@ class Header:
         new = object.__new__(type(self))
         new._raw, new._auto = tuple(raw), frozenset(auto)
         return new
+
+    def _blanked(self, one: FieldDecl | BitsDecl, raw: Any) -> Any:
+        """Return the raw value with what `one` says taken out, so that equal open headers are equal."""
+        return raw & ~one.mask if isinstance(one, BitsDecl) else _blank(one, self.schema.fixed_count)
 
     def filled(self, payload: bytes = b"", pseudo: Pseudo | None = None) -> Self:
         """Return a header in which every field has a value.

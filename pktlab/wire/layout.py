@@ -11,21 +11,22 @@ headers with no tail just add their start to offsets that are known beforehand.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import construct
 
 from pktlab.errors import Malformed, Truncated, WireError
 from pktlab.wire import expressions
-from pktlab.wire.cursor import BUFFER, Cursor, Traced
-from pktlab.wire.fields import BitsDecl, FieldDecl, Found, Row
+from pktlab.wire.cursor import BUFFER, Cursor
+from pktlab.wire.fields import BitsDecl, FieldDecl
 from pktlab.wire.nodes import Bounded, Readable, reader_of
+from pktlab.wire.rows import Found, Row, Traced
 from pktlab.wire.table import expressions_of, fixed_code, is_known, nodes_of, rows_for, static_size
 
-if TYPE_CHECKING:
-    from pktlab.wire.header import Header
-
 __all__ = ["Layout"]
+
+Header = Any
+"""An instance of the `Header` class that the layout was made for; that class is in `header`, which imports this."""
 
 _FOREIGN_ERRORS = (
     construct.ConstructError, ArithmeticError, LookupError, ValueError, TypeError, AttributeError, RuntimeError,
@@ -51,7 +52,7 @@ class Layout(Readable):
     the schema can solve to the field whose size it gives.
     """
 
-    def __init__(self, header: type[Header], layer: str, fields: list[FieldDecl]) -> None:
+    def __init__(self, header: type[Any], layer: str, fields: list[FieldDecl]) -> None:
         super().__init__()
         self.header = header
         self.layer = layer

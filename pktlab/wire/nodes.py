@@ -166,6 +166,9 @@ class When(Readable, construct.Subconstruct):
         self.holds = expressions.evaluator(condition)
         self.read_inner = reader_of(self.subcon)
 
+    def _sizeof(self, context: Any, path: str) -> int:
+        raise construct.SizeofError("it may be absent", path=path)
+
     def read_from(self, cursor: Cursor, scope: Any) -> Any:
         """Read `subcon`, or nothing."""
         return self.read_inner(cursor, scope) if self.holds(scope) else None
@@ -211,6 +214,9 @@ class Items(Readable, construct.Subconstruct):
         self.stops_at = None if stop is None else expressions.evaluator(stop, over_header=True)
         self.read_inner = reader_of(self.subcon)
         self.names_itself = getattr(self.subcon, "names_itself", False)
+
+    def _sizeof(self, context: Any, path: str) -> int:
+        raise construct.SizeofError("a list has no fixed size", path=path)
 
     def read_from(self, cursor: Cursor, scope: Any) -> Any:
         """Read items until the region ends or one of them stops the list."""

@@ -11,8 +11,9 @@ from typing import Any
 import construct
 
 from pktlab.wire import expressions
-from pktlab.wire.fields import BitsDecl, FieldDecl, Row, hex_digits
+from pktlab.wire.fields import BitsDecl, FieldDecl
 from pktlab.wire.nodes import Bounded, Items, Switch, When
+from pktlab.wire.rows import Row, hex_digits
 from pktlab.wire.values import Flags
 
 __all__ = ["expressions_of", "fixed_code", "is_known", "is_layout", "nodes_of", "rows_for", "static_size"]

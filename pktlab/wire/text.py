@@ -9,11 +9,11 @@ from pktlab.errors import WireError
 from pktlab.wire.coverage import checksum_field
 from pktlab.wire.dissection import Dissection, Layer
 from pktlab.wire.ethernet import Ieee8021ad, Vlan, VlanLength
-from pktlab.wire.fields import Found
 from pktlab.wire.header import Header
 from pktlab.wire.mpls import Mpls
 from pktlab.wire.packet import LINK_LAYERS
 from pktlab.wire.pppoe import PppoeDiscovery, PppoeSession
+from pktlab.wire.rows import Found
 from pktlab.wire.verdict import Judgement, Verdict
 
 __all__ = ["Line", "escape", "hexdump", "one_line", "printable", "tree"]

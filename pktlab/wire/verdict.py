@@ -167,13 +167,16 @@ def _zero_in_udp(packet: Dissection, index: int, at: int) -> Judgement:
     return Judgement(index, "udp", at, Verdict.illegal_zero, 0, note="UDP over IPv6 must have a checksum")
 
 
-def expected_checksum(packet: Dissection, covered: Coverage) -> int:
-    """Return what the field should hold: the checksum over everything covered, the field taken as zero."""
+def expected_checksum(data: bytes, covered: Coverage) -> int:
+    """Return what the field should hold: the checksum over everything covered, the field taken as zero.
+
+    `data` are the packet's bytes.
+    """
     width = covered.rule.width
-    data = packet.data[covered.start : covered.at] + bytes(width) + packet.data[covered.at + width : covered.end]
+    summed = data[covered.start : covered.at] + bytes(width) + data[covered.at + width : covered.end]
     if isinstance(covered.rule, Crc32c):
-        return crc32c_field(data)
-    return checksum(data, _pseudo_sum(covered)) or covered.rule.zero_as
+        return crc32c_field(summed)
+    return checksum(summed, _pseudo_sum(covered)) or covered.rule.zero_as
 
 
 def _pseudo_sum(covered: Coverage) -> int:
@@ -183,7 +186,7 @@ def _pseudo_sum(covered: Coverage) -> int:
 def _compare(packet: Dissection, index: int, covered: Coverage, found: int, offload: Offload) -> Judgement:
     protocol = packet.layers[index].protocol
     pseudo = _pseudo_sum(covered)
-    expected = expected_checksum(packet, covered)
+    expected = expected_checksum(packet.data, covered)
     if isinstance(covered.rule, Crc32c):
         verdict = Verdict.good if found == expected else Verdict.bad
         cause = "" if found == expected else crc_cause_of(packet, covered, found)

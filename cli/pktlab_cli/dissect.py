@@ -1,0 +1,210 @@
+"""``pktlab dissect``: packets as lines, trees, or JSON; and packets written to another file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterable
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pktlab_cli.options import (
+    color_option,
+    command,
+    frame_of,
+    one_packet,
+    packet_options,
+    packets_of,
+    protocol_options,
+    source_options,
+)
+from pktlab_cli.printing import JsonArray, Printer, json_text, wrapped
+from pktlab_cli.progress import watched
+
+if TYPE_CHECKING:
+    from pktlab.api import Capture, Packet
+    from pktlab.wire.text import Line
+
+__all__ = ["dissect"]
+
+Show = Callable[["Packet"], None]
+FORMS = ("text", "tree", "json", "jsonl")
+
+
+@command(
+    "dissect",
+    "pktlab dissect pcaps/first-light.pcapng",
+    "pktlab dissect pcaps/first-light.pcapng --frame 28 -V -x",
+    "pktlab dissect pcaps/first-light.pcapng -T jsonl -e ip.src -e udp.dstport -c 5",
+    "pktlab dissect - -c 3 < pcaps/first-light.pcapng",
+    "pktlab dissect --as ip --hex 4500001c00000000401166cd0a0000010a0000020001000200080000",
+)
+@source_options
+@packet_options
+@click.option("-c", "limit", type=click.IntRange(min=0), metavar="N", help="Stop after N packets.")
+@click.option("-V", "--tree", "wants_tree", is_flag=True, help="A tree for each packet, the same as -T tree.")
+@click.option("-x", "--hexdump", "wants_hex", is_flag=True, help="The bytes too: beside the tree, or below the line.")
+@click.option("-T", "form", type=click.Choice(FORMS), help="Form; text, a line a packet, if not given.")
+@click.option("-e", "names", multiple=True, metavar="FIELD", help="With JSON: this field only; may be repeated.")
+@click.option("--ranges", is_flag=True, help="Where each field lies: its bytes, and in JSON its bits.")
+@click.option("-w", "--write", "target", metavar="OUT", help="Write the packets to OUT (.pcap, .pcapng, .gz, .zst).")
+@click.option("-l", "by_line", is_flag=True, help="Pass on each line at once, for a program that reads them.")
+@click.option("-q", "quiet", is_flag=True, help="Print no packets.")
+@click.option("-n", "no_names", is_flag=True, expose_value=False, help="Look up no names; pktlab never does.")
+@protocol_options
+@color_option
+def dissect(
+    source: str | None, frame: int | None, hex_text: str | None, as_: str | None, limit: int | None,
+    wants_tree: bool, wants_hex: bool, form: str | None, names: tuple[str, ...], ranges: bool, target: str | None,
+    by_line: bool, quiet: bool, protocols: dict[str, Any], out: Printer,
+) -> None:  # fmt: skip
+    """Show the packets of a capture: a line each, trees, or JSON.
+
+    A line says who sent what to whom, and each checksum that is not plainly good. With -w the packets go to a file
+    and nothing is printed, unless -V, -x, -T or -e asks for it.
+    """
+    form = _form(form, wants_tree, names)
+    prints = not quiet and (target is None or form is not None or wants_hex)
+    if target == "-" and prints:
+        raise click.UsageError("-w - takes standard output: print nothing else there", click.get_current_context())
+    if names:
+        from pktlab_cli.catalog import check_fields
+
+        check_fields(names, protocols.values())
+    with contextlib.ExitStack() as stack:
+        show = _show(form or "text", names, ranges, wants_hex, out, stack) if prints else _show_nothing
+        if hex_text is not None or as_ is not None:
+            if target is not None:
+                raise click.UsageError("-w writes packets of a capture, not of --hex", click.get_current_context())
+            show(one_packet(source, frame, hex_text, as_, protocols))
+            return
+        capture = stack.enter_context(packets_of(source, protocols))
+        out.eager = by_line or _is_stream(source)
+        packets = [frame_of(capture, frame)] if frame else watched(capture, prints=prints)
+        _run(islice(packets, limit), capture, show, target, flush=out.eager)
+        if capture.damage is not None:
+            raise capture.damage
+
+
+def _form(form: str | None, wants_tree: bool, names: tuple[str, ...]) -> str | None:
+    """Return the form that -T, -V and -e together ask for; None if none of them was given."""
+    if wants_tree and form not in (None, "tree"):
+        raise click.UsageError(f"-V is -T tree, not -T {form}", click.get_current_context())
+    if names and (wants_tree or form in ("text", "tree")):
+        raise click.UsageError("-e chooses fields of -T json or -T jsonl", click.get_current_context())
+    return "tree" if wants_tree else form or ("jsonl" if names else None)
+
+
+def _is_stream(source: str | None) -> bool:
+    """Tell whether packets come from a pipe, whose writer may be slow."""
+    try:
+        status = os.fstat(sys.stdin.fileno()) if source == "-" else Path(source or "").stat()
+    except (OSError, ValueError):
+        return False
+    return not stat.S_ISREG(status.st_mode)
+
+
+def _run(packets: Iterable[Packet], capture: Capture, show: Show, target: str | None, *, flush: bool) -> None:
+    """Show the packets, and write them to `target` if there is one."""
+    if target is None:
+        for packet in packets:
+            show(packet)
+        return
+    from pktlab.capture import open_writer
+
+    with open_writer(target, like=capture.reader, flush=flush) as writer:
+        for packet in packets:
+            writer.write(packet.record)
+            show(packet)
+
+
+# ---- how a packet is shown
+
+
+def _show_nothing(_: Packet) -> None:
+    """Show a packet to nobody."""
+
+
+def _show(
+    form: str, names: tuple[str, ...], ranges: bool, wants_hex: bool, out: Printer, stack: contextlib.ExitStack
+) -> Show:
+    """Return the function that shows one packet."""
+    if form in ("json", "jsonl"):
+        return _show_json(form, names, ranges, out, stack)
+    if form == "tree":
+        return lambda packet: _show_tree(packet, ranges, wants_hex, out)
+    return _show_lines(wants_hex, out)
+
+
+def _show_json(form: str, names: tuple[str, ...], ranges: bool, out: Printer, stack: contextlib.ExitStack) -> Show:
+    def document(packet: Packet) -> dict[str, Any]:
+        return packet.flat(names) if names else packet.document(ranges=ranges)
+
+    if form == "jsonl":
+        return lambda packet: out.line(json_text(document(packet)))
+    array = stack.enter_context(JsonArray(out))
+    return lambda packet: array.add(document(packet))
+
+
+def _show_lines(wants_hex: bool, out: Printer) -> Show:
+    from pktlab.wire.text import hexdump
+
+    first: list[int] = []
+
+    def show(packet: Packet) -> None:
+        if not first and packet.time_ns is not None:
+            first.append(packet.time_ns)
+        out.line(_painted(packet.line(first[0] if first else None), packet, out))
+        if wants_hex:
+            out.lines(f"      {line}" for line in hexdump(packet.data))
+            out.line()
+
+    return show
+
+
+def _painted(line: str, packet: Packet, out: Printer) -> str:
+    """Return a packet's line in the colour of its worst verdict."""
+    if not out.is_colored:
+        return line
+    verdicts = {str(one.verdict) for one in (*packet.judgements, *packet.whole_judgements)}
+    for style in ("bad", "illegal-zero", "malformed", "partial"):
+        if style in verdicts:
+            return out.paint(line, style)
+    return line
+
+
+_HEX_COLUMN = 48
+_HEX_LEN = 8  # bytes of a field that are shown beside it
+
+
+def _show_tree(packet: Packet, ranges: bool, wants_hex: bool, out: Printer) -> None:
+    from pktlab.wire.text import hexdump
+
+    margin = 11 if ranges else 0
+    for line in packet.tree():
+        style = "heading" if line.kind in ("frame", "layer") else line.kind
+        if line.kind == "note":
+            out.lines(out.paint(text, style) for text in wrapped(line.text.strip(), margin + 2 * line.depth))
+            continue
+        place = f"{line.start}-{line.stop - 1}" if line.stop > line.start else ""
+        shown = (f"{place:>9}  " if ranges else "") + out.paint(line.text, style)
+        if wants_hex:
+            shown += " " * (_HEX_COLUMN - len(line.text)) + _hex_beside(packet, line, out)
+        out.line(shown.rstrip())
+        if wants_hex and line.kind == "layer" and line.name in ("data", ""):
+            out.lines(f"{' ' * margin}  {text}" for text in hexdump(packet.data[line.start : line.stop], line.start))
+    out.line()
+
+
+def _hex_beside(packet: Packet, line: Line, out: Printer) -> str:
+    """Return the bytes of a field as they stand beside it: offset and hex."""
+    if line.kind == "layer" or line.start == line.stop:
+        return ""
+    data = packet.data[line.start : line.stop]
+    more = "…" if len(data) > _HEX_LEN else ""
+    return "  " + out.paint(f"{line.start:04x}  {data[:_HEX_LEN].hex(' ')}{more}", "quiet")

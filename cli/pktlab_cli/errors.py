@@ -1,0 +1,120 @@
+"""The only place that turns an error into a line on standard error and an exit status.
+
+0 fine; 1 a judging command found something (its own return value); 2 wrong usage, or nothing could be read;
+3 damaged input, read as far as it goes; 130 interrupted. A closed pipe ends quietly, with 0.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from pktlab.errors import DamagedCapture, PktlabError
+
+__all__ = ["DAMAGED", "FOUND", "INTERRUPTED", "UNUSABLE", "note", "run", "tell"]
+
+FOUND, UNUSABLE, DAMAGED, INTERRUPTED = 1, 2, 3, 130
+_COMPLETE = "_PKTLAB_COMPLETE"
+
+
+def run(command: click.Command, arguments: Sequence[str]) -> int:
+    """Run `command` with `arguments` and return its exit status; what went wrong is said in one line.
+
+    >>> run(click.Command("hello", callback=lambda: print("hello")), [])
+    hello
+    0
+    """
+    _prepare_streams()
+    try:
+        try:
+            return _invoke(command, arguments)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _give_up_stdout()
+        return 0
+    except KeyboardInterrupt:
+        _give_up_stdout()
+        return INTERRUPTED
+    except PktlabError as error:
+        return tell(error)
+    except click.ClickException as error:
+        return _say(_usage_text(error), UNUSABLE)
+    except OSError as error:
+        return _say(f"{error.filename or 'standard output'}: {error.strerror or error}", UNUSABLE)
+
+
+def tell(error: PktlabError) -> int:
+    """Say in a line on standard error what `error` is about, and return the status that it stands for.
+
+    >>> tell(PktlabError("nothing to read")), tell(DamagedCapture("a.pcap", 24, 0, "it ends here"))
+    (2, 3)
+    """
+    sys.stdout.flush()  # what was read before it stands before it
+    return _say(str(error), DAMAGED if isinstance(error, DamagedCapture) else UNUSABLE)
+
+
+def note(text: str) -> None:
+    """Say in a line on standard error what is no error, but worth knowing."""
+    sys.stdout.flush()
+    _say(text, 0)
+
+
+def _invoke(command: click.Command, arguments: Sequence[str]) -> int:
+    """Run `command` as Click does, but leave its errors to `run`."""
+    name = command.name or "pktlab"
+    if instruction := os.environ.get(_COMPLETE):
+        from click.shell_completion import shell_complete
+
+        return shell_complete(command, {}, name, _COMPLETE, instruction)
+    try:
+        with command.make_context(name, list(arguments)) as ctx:
+            return command.invoke(ctx) or 0
+    except click.exceptions.Exit as left:
+        return left.exit_code
+    except click.Abort:
+        raise KeyboardInterrupt from None
+
+
+def _prepare_streams() -> None:
+    """Make sure that text can be written: a closed stream swallows it, a narrow encoding spells it out."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for the life of the process
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")
+
+
+def _usage_text(error: click.ClickException) -> str:
+    """Return what was wrong with the command's options, and where to read of the right ones."""
+    text = " ".join(error.format_message().split()).rstrip(".")
+    if isinstance(error, click.NoSuchOption):
+        text = f"there is no option {error.option_name}{_near(error.possibilities)}"
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        return f"{text[:1].lower()}{text[1:]} (see {error.ctx.command_path} --help)"
+    return text
+
+
+def _near(names: Sequence[str] | None) -> str:
+    return f", did you mean {' or '.join(names)}?" if names else ""
+
+
+def _say(text: str, status: int) -> int:
+    from pktlab_cli.printing import escape
+
+    click.echo(f"pktlab: {escape(text)}", err=True)
+    return status
+
+
+def _give_up_stdout() -> None:
+    """Send what is still buffered nowhere, so that Python does not complain about it at exit."""
+    try:
+        target = sys.stdout.fileno()
+    except (OSError, ValueError):
+        return  # it is no file, so nothing is left to flush
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, target)
+    os.close(nowhere)

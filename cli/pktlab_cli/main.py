@@ -1,0 +1,77 @@
+"""The table of commands, and the door: `main`.
+
+Each command is a module and a function, imported when the command runs or its own help is asked for. So
+``pktlab --help`` loads Click and this table.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from pktlab_cli.errors import run
+from pktlab_cli.groups import LazyGroup
+
+__all__ = ["cli", "main"]
+
+
+def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        import pktlab
+
+        click.echo(f"pktlab {pktlab.__version__}")
+        ctx.exit()
+
+
+_CHECKSUM = LazyGroup(
+    "checksum",
+    help="Internet checksums: judged, explained, put right, computed.",
+    examples=(
+        "pktlab checksum verify pcaps/first-light.pcapng",
+        "pktlab checksum explain pcaps/first-light.pcapng --frame 28",
+    ),
+    lazy={
+        "verify": ("pktlab_cli.checksum_verify:verify", "Judge every checksum of a capture."),
+        "explain": ("pktlab_cli.checksum_explain:explain", "Show a checksum word by word."),
+        "fix": ("pktlab_cli.checksum_fix:fix", "Put checksums right, and touch nothing else."),
+        "compute": ("pktlab_cli.checksum_compute:compute", "Compute the checksum of bytes."),
+    },
+)
+_SCHEMA = LazyGroup(
+    "schema",
+    help="What a protocol's header looks like.",
+    examples=("pktlab schema list", "pktlab schema show udp"),
+    lazy={
+        "list": ("pktlab_cli.schema_list:list_schemas", "List the protocols that are known."),
+        "show": ("pktlab_cli.schema_show:show", "Draw a header and list its fields."),
+    },
+)
+cli = LazyGroup(
+    "pktlab",
+    help="A packet-level protocol toolkit: dissect captures, judge and explain checksums, draw headers.",
+    examples=(
+        "pktlab info pcaps/first-light.pcapng",
+        "pktlab dissect pcaps/first-light.pcapng",
+        "pktlab checksum explain pcaps/first-light.pcapng --frame 28",
+    ),
+    lazy={
+        "info": ("pktlab_cli.info:info", "What kind of file, what is in it, its health."),
+        "dissect": ("pktlab_cli.dissect:dissect", "Show packets: a line each, a tree, JSON."),
+        "checksum": (_CHECKSUM, "Judge, explain, fix and compute checksums."),
+        "schema": (_SCHEMA, "Draw the headers of protocols."),
+        "doctor": ("pktlab_cli.doctor:doctor", "What this machine allows, and how to allow more."),
+        "completion": ("pktlab_cli.completion:completion", "Print the completion script of a shell."),
+    },
+    params=[
+        click.Option(
+            ["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_show_version,
+            help="Show the version and exit.",
+        )
+    ],
+)  # fmt: skip
+
+
+def main() -> None:
+    """Run the command line and exit with its status."""
+    sys.exit(run(cli, sys.argv[1:]))

@@ -1,0 +1,187 @@
+"""Where we and tshark 4.0.17 differ, and why: every difference that stays is a line here.
+
+`DIFFERENCES` are of single fields in single packets; `OWN_NAMES` are names that Wireshark's field table lacks;
+`TABLE_DIFFERENCES` are fields whose type, base or mask in that table is another than ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from pktlab.wire.ipv4 import OPTION_NAMES
+
+from .comparison import Outcome
+from .tshark import Answers
+
+__all__ = ["DIFFERENCES", "OWN_NAMES", "TABLE_DIFFERENCES", "Difference", "explanation"]
+
+ERROR = "8388608"
+"""PI_ERROR, the severity of what tshark shows in red."""
+
+OWN_NAMES = {
+    "icmpv6.opt.data": "inside of an option without a page; tshark has a page for each, or plain data",
+    "ieee8021ad.etype": "Wireshark calls it ieee8021ah.etype, after another protocol",
+    "ip.opt.data": "inside of an option without a page; tshark shows text without a name",
+    "ip.options": "the options as a whole; tshark shows text without a name",
+    "ip.options.padding": "octets behind End of Options List; tshark does not show them",
+    "ipv6.routing.srh.tlv": "TLVs of a segment routing header; tshark does not show them",
+    "null.control": "the octets in front of the type; tshark does not show them",
+    "sll.reserved": "must be zero; tshark does not show it",
+    "tcp.options.mptcp.data": "what depends on the subtype; tshark has a page for each",
+    "tcp.options.padding": "octets behind End of Option List; to tshark each is another End of Option List",
+}
+
+WITHOUT_MASK = "Wireshark takes these bits apart by hand, its table has no mask"
+TABLE_DIFFERENCES = {
+    "icmpv6.opt.reserved": "a field without a value in Wireshark; the bytes are ours",
+    "ip.hdr_len": WITHOUT_MASK,
+    "ip.version": WITHOUT_MASK,
+    "ipv6.version": WITHOUT_MASK,
+    "tcp.hdr_len": WITHOUT_MASK,
+}
+
+
+class Difference(NamedTuple):
+    """One way in which fields may differ: `what` as in `Outcome`, `when` it may."""
+
+    fields: str  # a name, or a pattern of names
+    what: str
+    reason: str
+    when: Callable[[Outcome, Answers], bool] = lambda outcome, answers: True
+
+
+def _gave_up(outcome: Outcome, answers: Answers) -> bool:
+    """Tell whether tshark (or we) saw an error, and it shows nothing of the protocol from this field on."""
+    severities = {said.show for said in answers.get("_ws.expert.severity", [])}
+    if outcome.layer.error is None and "_ws.malformed" not in answers and ERROR not in severities:
+        return False
+    prefix = outcome.found.name.partition(".")[0]
+    return not any(
+        outcome.found.start < said.pos < max(outcome.layer.end, outcome.layer.stop) and said.size
+        for name, all_said in answers.items()
+        if name.partition(".")[0] == prefix
+        for said in all_said
+    )
+
+
+def _is_in(answers: Answers, name: str, outcome: Outcome) -> bool:
+    """Tell whether tshark shows field `name` where this one starts."""
+    return any(said.pos == outcome.found.start for said in answers.get(name, []))
+
+
+def _last_before(outcome: Outcome, name: str) -> int:
+    """Return the value of the nearest field `name` at or before this one in the layer; -1 if there is none."""
+    values = [
+        found.value for found in outcome.layer.spans() if found.name == name and found.start <= outcome.found.start
+    ]
+    return int(values[-1]) if values else -1
+
+
+PAGES = {
+    0x04, 0x07, 0x08, 0x0F, 0x1E, 0x26, 0x30, 0x31, 0x3E, 0x41, 0x5E, 0x63, 0x6D, 0x7E, 0x8A, 0x8B, 0x8C, 0x9E, 0xBE,
+    0xDE, 0xEE, 0xFE,
+}  # fmt: skip
+"""IPv6 options whose inside tshark reads and we do not."""
+
+
+TCP_PAGES = {9, 10, *range(14, 28), 76, 78, 172, 174}
+"""TCP options whose inside tshark reads and we do not."""
+
+
+def _behind_a_page(outcome: Outcome, answers: Answers) -> bool:
+    """Tell whether tshark has a page for this option or one before it, whose length it may have found wrong."""
+    options = [found for found in outcome.layer.spans() if found.name == "ipv6.opt.type"]
+    return any(found.value in PAGES for found in options if found.start <= outcome.found.start)
+
+
+def _is_isl(outcome: Outcome, answers: Answers) -> bool:
+    return outcome.packet.data[:5] in (b"\x01\x00\x0c\x00\x00", b"\x03\x00\x0c\x00\x00")
+
+
+def _is_unfilled(outcome: Outcome, answers: Answers) -> bool:
+    starts = [found.start for found in outcome.layer.spans() if found.name == "ip.opt.ptr"]
+    option = max(start for start in starts if start < outcome.found.start) - 2
+    return outcome.found.start >= option + _last_before(outcome, "ip.opt.ptr") - 1
+
+
+def _is_no_family(outcome: Outcome, answers: Answers) -> bool:
+    return outcome.found.row.value_name(outcome.found.value) is None
+
+
+def _is_broken(outcome: Outcome, answers: Answers) -> bool:
+    return outcome.layer.error is not None
+
+
+WORD = "tshark gives the range of the whole word that the bits are in; same value"
+IN_ERROR = "tshark stops at an error, we show what is left of the fixed part"
+TEXT = "tshark shows an IPv4 option that it does not know as text without names"
+PAD1 = "tshark does not take the type of Pad1 apart"
+OTHER_PAGE = "tshark has a page for this option, or for one before it whose length it calls wrong"
+RFC4884 = "tshark shows a length of the original datagram (RFC 4884) inside if it is not 0"
+DRARP = "tshark shows an error status in this message of dynamic RARP"
+EUI64 = "of an option of 16 octets tshark takes 8 for the address, which is an EUI-64, and the rest for padding"
+LENGTH = "under 0x0600 it is a length or a frame type to tshark, with a name of its own"
+ACE = "after a handshake with accurate ECN tshark shows the three bits as one number"
+ISL = "tshark takes frames to 01:00:0c:00:00 for ISL, in front of the Ethernet header"
+
+DIFFERENCES = (
+    *(
+        Difference(name, "word", WORD)
+        for name in (
+            "icmpv6.nd.na.flag.[rso]", "ipv6.fraghdr.more", "ipv6.fraghdr.reserved_bits", "ipv6.tclass*",
+            "tcp.options.user_to_granularity", "vlan.dei", "vlan.priority",
+        )
+    ),
+    Difference("null.type", "word", "tshark gives all four octets as its range"),
+    Difference("null.type", "absent", "tshark takes these for a family", lambda o, a: "null.family" in a),
+    Difference("*", "absent", IN_ERROR, _gave_up),
+    Difference("eth.*", "absent", ISL, _is_isl),
+    Difference("eth.len", "absent", "tshark takes a length of 0 for a type", lambda o, a: o.found.value == 0),
+    Difference("eth.len", "absent", "1501 to 1535 is a type to tshark", lambda o, a: o.found.value > 1500),
+    Difference("vlan.etype", "absent", LENGTH, lambda o, a: _is_in(a, "vlan.len", o)),
+    Difference("sll.etype", "absent", LENGTH, lambda o, a: _is_in(a, "sll.ltype", o)),
+    Difference("null.family", "absent", "tshark knows PPP headers by sight", lambda o, a: _is_in(a, "null.type", o)),
+    Difference("null.family", "value", "tshark swaps what is no family", _is_no_family),
+    Difference("ip.len", "value", "offload: tshark puts the captured length for 0", lambda o, a: o.found.value == 0),
+    Difference("ip.dst", "absent", "on a source route it is ip.cur_rt", lambda o, a: _is_in(a, "ip.cur_rt", o)),
+    Difference("ip.src_rt", "absent", "to tshark the last hop is ip.dst", lambda o, a: _is_in(a, "ip.dst", o)),
+    Difference("ip.rec_rt", "absent", "tshark shows no slot from the pointer on", _is_unfilled),
+    Difference(
+        "ip.*_rt", "absent", "tshark reads no route with a pointer between addresses",
+        lambda o, a: _last_before(o, "ip.opt.ptr") % 4 > 0,
+    ),
+    Difference("ip.opt.*", "absent", TEXT, lambda o, a: _last_before(o, "ip.opt.type") not in OPTION_NAMES),
+    Difference("ipv6.opt.type.*", "absent", PAD1, lambda o, a: _last_before(o, "ipv6.opt.type") == 0),
+    Difference("ipv6.opt.*", "absent", OTHER_PAGE, _behind_a_page),
+    Difference("ip.src_rt", "absent", "a hop behind it is ip.rec_rt", lambda o, a: _is_in(a, "ip.rec_rt", o)),
+    Difference("icmp.unused", "absent", "not shown of a source quench", lambda o, a: _last_before(o, "icmp.type") == 4),
+    Difference("icmpv6.opt.linkaddr", "absent", EUI64, lambda o, a: _is_in(a, "icmpv6.opt.linkaddr_eui64", o)),
+    Difference("icmp.unused", "absent", RFC4884, lambda o, a: "icmp.length" in a),
+    Difference("icmpv6.reserved", "absent", RFC4884, lambda o, a: "icmpv6.length" in a),
+    Difference("icmpv6.opt.reserved", "empty", "a field without a value in Wireshark"),
+    Difference("arp.dst.proto*", "absent", DRARP, lambda o, a: _last_before(o, "arp.opcode") == 7),
+    Difference("tcp.ack_raw", "absent", "tshark checks the header length first", _is_broken),
+    Difference("tcp.option_*", "absent", "tshark shows an option too long as text", _is_broken),
+    Difference("tcp.options.*", "absent", "tshark reads no option of the wrong length", _is_broken),
+    Difference(
+        "tcp.options.unknown.payload", "absent", "tshark has a page for this option",
+        lambda o, a: _last_before(o, "tcp.option_kind") in TCP_PAGES,
+    ),
+    Difference("tcp.options.experimental.data", "absent", "an experiment that tshark has a page for"),
+    Difference("tcp.flags.*", "absent", ACE, lambda o, a: "tcp.flags.ace" in a),
+    Difference("tcp.seq_raw", "absent", "tshark shows tcp.seq alone of a quoted segment", lambda o, a: o.layer.quoted),
+)  # fmt: skip
+
+
+def explanation(outcome: Outcome, answers: Answers) -> str | None:
+    """Return why a field differs, or None if nothing here says so."""
+    if outcome.what == "absent" and outcome.found.name in OWN_NAMES:
+        return OWN_NAMES[outcome.found.name]
+    for difference in DIFFERENCES:
+        if outcome.what != difference.what or not fnmatchcase(outcome.found.name, difference.fields):
+            continue
+        if difference.when(outcome, answers):
+            return difference.reason
+    return None

@@ -1,0 +1,106 @@
+"""What tshark says of every field of every packet: its PDML, read as (position, size, text) by name.
+
+It runs once for a capture, in a configuration of its own in which only the protocols compared here are on: what other
+dissectors make of random bytes is no question of these tests, and the user's preferences play no part.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import IO, NamedTuple
+from xml.etree import ElementTree
+
+import pytest
+
+from .capfiles import Packet, write_pcapng
+
+__all__ = ["Answers", "FieldEntry", "Said", "field_table", "needs_tshark", "pdml"]
+
+PROTOCOLS = {
+    "frame", "eth", "ethertype", "vlan", "ieee8021ad", "sll", "null", "raw", "arp", "ip", "icmp", "ipv6",
+    "ipv6.hopopts", "ipv6.routing", "ipv6.fraghdr", "ipv6.dstopts", "ipv6.shim6", "ah", "esp", "icmpv6", "udp", "tcp",
+    "mptcp", "data",
+}  # fmt: skip
+OPTIONS = (
+    "ip.defragment:FALSE", "ipv6.defragment:FALSE", "tcp.desegment_tcp_streams:FALSE", "tcp.try_heuristic_first:FALSE",
+    "ip.check_checksum:TRUE", "tcp.check_checksum:TRUE", "udp.check_checksum:TRUE", "ip.tso_support:TRUE",
+    "tcp.relative_sequence_numbers:FALSE", "tcp.analyze_sequence_numbers:FALSE", "eth.fcs:Never",
+)  # fmt: skip
+
+needs_tshark = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
+
+
+class Said(NamedTuple):
+    """One occurrence of a field in tshark's tree."""
+
+    pos: int  # bytes from the start of the packet
+    size: int  # bytes
+    show: str  # as ``tshark -T fields`` prints it
+    value: str  # the bytes in hex
+
+
+Answers = dict[str, list[Said]]
+"""Of one packet: all that was said of each field, by name."""
+
+
+def pdml(packets: list[Packet], folder: Path) -> list[Answers]:
+    """Return what tshark says of each of `packets`, in one run."""
+    capture = folder / "packets.pcapng"
+    write_pcapng(capture, packets)
+    _configure(folder)
+    command = ["tshark", "-n", "-r", str(capture), "-T", "pdml"]
+    for option in OPTIONS:
+        command += ["-o", option]
+    environment = {**os.environ, "WIRESHARK_CONFIG_DIR": str(folder)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        answers = list(_read(process.stdout))
+        complaint = process.stderr.read().decode()
+    assert process.returncode == 0, complaint
+    assert len(answers) == len(packets)
+    return answers
+
+
+def _configure(folder: Path) -> None:
+    lines = subprocess.run(["tshark", "-G", "protocols"], capture_output=True, text=True, check=True).stdout
+    names = {line.split("\t")[2] for line in lines.splitlines()}
+    (folder / "disabled_protos").write_text("\n".join(sorted(names - PROTOCOLS)) + "\n")
+
+
+def _read(stream: IO[bytes]) -> Iterator[Answers]:
+    answers: Answers = defaultdict(list)
+    for _, element in ElementTree.iterparse(stream, ["end"]):
+        if element.tag == "field" and element.get("name"):
+            place = int(element.get("pos", -1)), int(element.get("size", -1))
+            answers[element.get("name", "")].append(Said(*place, element.get("show", ""), element.get("value", "")))
+        elif element.tag == "packet":
+            yield dict(answers)
+            answers = defaultdict(list)
+            element.clear()
+
+
+class FieldEntry(NamedTuple):
+    """A line of Wireshark's own field table."""
+
+    kind: str  # FT_UINT16
+    base: str  # BASE_HEX, or the width of the word for a bool
+    mask: int
+
+
+@cache
+def field_table() -> dict[str, list[FieldEntry]]:
+    """Return Wireshark's field table by name; some names stand in it more than once."""
+    lines = subprocess.run(["tshark", "-G", "fields"], capture_output=True, text=True, check=True).stdout
+    table: dict[str, list[FieldEntry]] = defaultdict(list)
+    for line in lines.splitlines():
+        cells = line.split("\t")
+        if cells[0] == "F":
+            table[cells[2]].append(FieldEntry(cells[3], cells[5], int(cells[6], 16)))
+    return dict(table)

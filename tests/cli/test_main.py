@@ -1,0 +1,134 @@
+"""The table of commands: each is there, helps itself, starts quickly, and its examples work."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from pktlab_cli.groups import LazyGroup
+from pktlab_cli.main import cli
+
+import pktlab as package
+
+HEAVY = ("scapy", "numba", "numpy", "construct", "rich", "pyarrow", "hypothesis", "zstandard", "asyncio")
+
+
+def every_command(group: click.Command, words: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], click.Command]]:
+    if not isinstance(group, LazyGroup):
+        return [(words, group)]
+    found: list[tuple[tuple[str, ...], click.Command]] = [(words, group)]
+    for name in group.lazy:
+        command = group.get_command(click.Context(group), name)
+        assert command is not None
+        found += every_command(command, (*words, name))
+    return found
+
+
+COMMANDS = every_command(cli)
+EXAMPLES = [example for _, command in COMMANDS for example in getattr(command, "examples", ())]
+
+
+def test_all_commands_of_the_issue_are_there() -> None:
+    names = {" ".join(words) for words, _ in COMMANDS}
+    assert names >= {
+        "info", "dissect", "checksum verify", "checksum explain", "checksum compute", "schema list", "schema show",
+        "doctor", "completion",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "command"), COMMANDS, ids=[" ".join(words) or "pktlab" for words, _ in COMMANDS])
+def test_every_command_helps_itself_and_shows_examples(words: tuple[str, ...], command: Any, pktlab: Any) -> None:
+    for option in ("-h", "--help"):
+        result = pktlab(*words, option)
+        assert (result.status, result.err) == (0, "")
+        assert result.out.startswith(f"Usage: {' '.join(('pktlab', *words))} ")
+        assert "Examples:\n  pktlab " in result.out
+    assert command.name == (words[-1] if words else "pktlab")
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_examples_in_the_help_work(
+    example: str, tmp_path: Path, first_light: Path, environment: dict[str, str]
+) -> None:
+    shim = tmp_path / "pktlab"
+    shim.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m pktlab_cli "$@"\n')
+    shim.chmod(0o755)
+    line = example.replace("pcaps/first-light.pcapng", shlex.quote(str(first_light)))
+    path = f"{tmp_path}{os.pathsep}{environment['PATH']}"
+    (tmp_path / "README.md").write_text("any file\n")
+    done = subprocess.run(
+        ["sh", "-c", line], cwd=tmp_path, env=environment | {"PATH": path}, capture_output=True, timeout=60, check=False
+    )
+    assert (done.stderr == b"") != ("checksum fix" in example), done.stderr  # which counts there what it did
+    assert done.stdout or (tmp_path / "fixed.pcapng").exists()
+    assert done.returncode == (1 if "verify" in example else 0)  # one datagram in it is damaged on purpose
+
+
+def test_nothing_that_a_shell_would_eat_stands_unquoted_in_an_example() -> None:
+    for example in EXAMPLES:
+        words = shlex.split(example)
+        assert not any(char in word for word in words for char in "*?$`;&|()"), example
+
+
+def test_help_loads_nothing_heavy(environment: dict[str, str]) -> None:
+    code = (
+        "import sys; from pktlab_cli.errors import run; from pktlab_cli.main import cli; run(cli, ['--help'])\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    loaded = done.stdout.splitlines()[-1].split()
+    assert "click" in loaded
+    assert not set(HEAVY) & set(loaded)
+
+
+def test_a_command_that_reads_loads_neither_scapy_nor_hypothesis(good: Path, environment: dict[str, str]) -> None:
+    code = (
+        "import sys; from pktlab_cli.errors import run; from pktlab_cli.main import cli\n"
+        f"run(cli, ['dissect', {str(good)!r}])\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert "construct" in loaded
+    assert not {"scapy", "numba", "numpy", "rich", "pyarrow", "hypothesis", "zstandard"} & loaded
+
+
+def test_bare_pktlab_is_a_question_for_help(pktlab: Any) -> None:
+    assert pktlab() == pktlab("--help")
+    assert pktlab("checksum") == pktlab("checksum", "--help")
+
+
+def test_version(pktlab: Any) -> None:
+    assert pktlab("--version") == (0, f"pktlab {package.__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["disect"], "there is no command 'disect', did you mean dissect? (see pktlab --help)"),
+        (["zzz"], "there is no command 'zzz' (see pktlab --help)"),
+        (["checksum", "veriify"], "there is no command 'veriify', did you mean verify? (see pktlab checksum --help)"),
+        (["doctor", "--jason"], "there is no option --jason, did you mean --json? (see pktlab doctor --help)"),
+    ],
+)  # fmt: skip
+def test_a_slip_of_the_finger_is_answered_with_the_nearest_name(arguments: list[str], said: str, pktlab: Any) -> None:
+    assert pktlab(*arguments) == (2, "", f"pktlab: {said}\n")
+
+
+def test_narrow_terminals_get_narrow_help(program: Any) -> None:
+    out = program("dissect", "--help", env={"COLUMNS": "50"}).stdout.decode()
+    described = out[: out.index("Examples:")]
+    assert max(len(line) for line in described.splitlines()) <= 50
+
+
+def test_help_fits_80_columns(pktlab: Any) -> None:
+    for words, _ in COMMANDS:
+        out = pktlab(*words, "--help").out
+        described = out[: out.index("Examples:")]
+        assert max(len(line) for line in described.splitlines()) <= 80, words
