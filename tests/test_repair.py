@@ -16,6 +16,7 @@ from pktlab.repair import Repairs
 from pktlab.wire import build
 from pktlab.wire.ipv4 import Ip
 from pktlab.wire.ipv6 import Ipv6
+from pktlab.wire.sctp import Sctp
 from pktlab.wire.tcp import Tcp
 from pktlab.wire.udp import Udp
 from pktlab.wire.verdict import Verdict
@@ -127,3 +128,8 @@ def test_corpus_verifies_clean_and_a_second_run_changes_nothing(corpus: Path, tm
         with Repairs(target) as second:
             assert not any(repair.changes for repair in second), path
     assert repaired_packets > 100
+
+
+def test_a_crc_is_put_right_in_its_four_octets(tmp_path: Path) -> None:
+    good = build(Ip(proto=132, **ENDS), Sctp(srcport=1, dstport=2, verification_tag=7))
+    assert fixed(written(tmp_path / "a.pcap", [good[:28] + bytes(4), good])) == [good, good]

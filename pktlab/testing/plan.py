@@ -15,6 +15,7 @@ from construct import expr
 
 from pktlab.wire import Bounded, Fill, Header, Items, Switch, When, expressions
 from pktlab.wire.fields import BitsDecl, FieldDecl
+from pktlab.wire.fills import Present
 
 __all__ = ["Plan", "Room", "is_header", "nodes_in", "number_range", "plan_of", "room_of"]
 
@@ -84,7 +85,9 @@ def _plan(header: Any) -> Plan:
     free = {name for expression in others for name in expressions.names_in(expression)}
     solved = {name for name in lengths if lengths.count(name) == 1} - free
     every = header.schema.declared
-    filled = {name for name, one in every.items() if isinstance(one.default, Fill)} - free
+    filled = {  # a number that is only there or not is as free as any
+        name for name, one in every.items() if isinstance(one.default, Fill) and not isinstance(one.default, Present)
+    } - free
     rest = {name for name in [expressions.target(header.payload_len)] if name}
     checked = {name for name, one in every.items() if one.min is not None or one.equals is not None}
     return Plan(

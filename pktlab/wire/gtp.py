@@ -45,13 +45,14 @@ class Gtpu(
     If any of the flags E, S, PN is set, all three numbers are there, though only flagged ones mean something.
     """
 
-    flags: int = field(Int8ub, "Flags", base="hex", default=0x30)
-    flags_version: int = bits(flags, 0xE0, "Version", equals=1, name="flags.version", default=None)
-    flags_payload: int = bits(flags, 0x10, "Protocol type", equals=1, name="flags.payload", default=None)
-    flags_reserved: int = bits(flags, 0x08, "Reserved", name="flags.reserved", default=None)
-    flags_e: bool = bits(flags, 0x04, "Next extension header", as_=bool, name="flags.e", default=None)
-    flags_s: bool = bits(flags, 0x02, "Sequence number", as_=bool, name="flags.s", default=None)
-    flags_pn: bool = bits(flags, 0x01, "N-PDU number", as_=bool, name="flags.pn", default=None)
+    _flags = field(Int8ub)
+    flags: int = bits(_flags, 0xFF, "Flags", base="hex", default=None)
+    flags_version: int = bits(_flags, 0xE0, "Version", equals=1, name="flags.version", default=1)
+    flags_payload: int = bits(_flags, 0x10, "Protocol type", equals=1, name="flags.payload", default=1)
+    flags_reserved: int = bits(_flags, 0x08, "Reserved", name="flags.reserved", default=0)
+    flags_e: bool = bits(_flags, 0x04, "Next extension header", as_=bool, name="flags.e", default=False)
+    flags_s: bool = bits(_flags, 0x02, "Sequence number", as_=bool, name="flags.s", default=False)
+    flags_pn: bool = bits(_flags, 0x01, "N-PDU number", as_=bool, name="flags.pn", default=False)
     message: int = field(Int8ub, "Message Type", base="hex", names=MESSAGE_NAMES, default=G_PDU)
     length: int = field(Int16ub, "Length", default=AUTO)
     teid: int = field(Int32ub, "TEID", base="hex")
@@ -61,7 +62,7 @@ class Gtpu(
         When(_has_numbers, Int8ub), "Next extension header", base="hex", names=EXTENSION_NAMES, default=present(0)
     )
     extensions: tuple[GtpExtension, ...] | None = field(
-        When((this.flags_e != 0) & (this.next != 0), Items(GtpExtension, stop=obj_.next == 0)), name="", default=None
+        When(this.flags_e != 0, When(this.next != 0, Items(GtpExtension, stop=obj_.next == 0))), name="", default=None
     )
 
     def summary(self) -> str:

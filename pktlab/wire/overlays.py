@@ -19,12 +19,13 @@ __all__ = ["EtherIp", "Geneve", "GeneveOption", "Vxlan"]
 class Vxlan(Header, layer="vxlan", label="Virtual eXtensible Local Area Network"):
     """RFC 7348 section 5. The I flag has to be set; without it these bytes are something else."""
 
-    flags: int = field(Int16ub, "Flags", base="hex", default=0x0800)
-    flag_g: bool = bits(flags, 0x8000, "Group Policy", as_=bool, default=None)
-    flag_i: bool = bits(flags, 0x0800, "Network ID valid", as_=bool, equals=1, default=None)
-    flag_d: bool = bits(flags, 0x0040, "Don't Learn", as_=bool, default=None)
-    flag_a: bool = bits(flags, 0x0008, "Policy Applied", as_=bool, default=None)
-    flags_reserved: int = bits(flags, 0x77B7, "Reserved", base="hex", default=None)
+    _flags = field(Int16ub)
+    flags: int = bits(_flags, 0xFFFF, "Flags", base="hex", default=None)
+    flag_g: bool = bits(_flags, 0x8000, "Group Policy", as_=bool, default=False)
+    flag_i: bool = bits(_flags, 0x0800, "Network ID valid", as_=bool, equals=1, default=True)
+    flag_d: bool = bits(_flags, 0x0040, "Don't Learn", as_=bool, default=False)
+    flag_a: bool = bits(_flags, 0x0008, "Policy Applied", as_=bool, default=False)
+    flags_reserved: int = bits(_flags, 0x77B7, "Reserved", base="hex", default=0)
     gbp: int = field(Int16ub, "Group Policy ID", default=0)
     vni: int = field(Int24ub, "VXLAN Network Identifier")
     reserved8: int = field(Int8ub, "Reserved", default=0)

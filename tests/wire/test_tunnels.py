@@ -129,7 +129,7 @@ PAGES: list[tuple[Header, bytes]] = [
     (Erspan(spanid=5), b""),
     (Vxlan(vni=7), b""),
     (Geneve(proto_type=0x6558, vni=7, options=(GeneveOption(class_=1, type=2, data=b"abcd"),)), b""),
-    (Gtpu(flags=0x34, teid=1, next=0x85, extensions=(GtpExtension(),)), b"abc"),
+    (Gtpu(flags_e=True, teid=1, next=0x85, extensions=(GtpExtension(),)), b"abc"),
     (Sctp(srcport=1, dstport=2, chunks=(
         SctpChunk(chunk_type=0, body=SctpData(data_tsn_raw=1, data=b"abc")),
         SctpChunk(chunk_type=4, body=OtherChunk(chunk_value=b"abcd")),
