@@ -99,7 +99,7 @@ def test_stacked_tags() -> None:
 
 def test_an_8023_length_bounds_its_payload() -> None:
     packet = dissected(raw(ETH, "0003 424203", "00" * 10))
-    assert names(packet) == ["eth", "data"]
+    assert names(packet) == ["eth", "llc"]
     assert [found.value for found in packet.found("eth.len")] == [3]
     assert packet.found("eth.type") == []
     assert (data_of(packet), trailer(packet)) == (["424203"], "00" * 10)
