@@ -20,6 +20,7 @@ Imports `pktlab.errors` only, and zstandard when a zstd file is met.
     pcap.py      the pcap format, both ways
     blocks.py    the framing of pcapng; options.py: its option lists
     pcapng.py    the pcapng format; pcapng_writer.py: the way back
+    salvage.py   behind damage: which record is provable; pcap_salvage.py, pcapng_salvage.py: what records look like
     reader.py    `open_capture`         writer.py    `open_writer`
     output.py    bytes -> files that are complete or not there
     records.py   `Record`, `Interface`, `Section`        linktypes.py    what packets start with
@@ -28,6 +29,7 @@ Imports `pktlab.errors` only, and zstandard when a zstd file is met.
 from pktlab.capture.linktypes import LINK_TYPE_NAMES, canonical_link_type, link_type_name, max_packet_len
 from pktlab.capture.reader import CaptureReader, open_capture
 from pktlab.capture.records import Interface, Record, Section
+from pktlab.capture.salvage import Hole
 from pktlab.capture.writer import open_writer
 from pktlab.capture.writing import CaptureWriter
 
@@ -35,6 +37,7 @@ __all__ = [
     "LINK_TYPE_NAMES",
     "CaptureReader",
     "CaptureWriter",
+    "Hole",
     "Interface",
     "Record",
     "Section",

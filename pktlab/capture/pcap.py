@@ -22,7 +22,9 @@ from typing import Literal
 
 from pktlab.capture.linktypes import link_type_name, max_packet_len
 from pktlab.capture.output import Output
+from pktlab.capture.pcap_salvage import PcapSalvage, RecordHeader
 from pktlab.capture.records import NS_PER_S, Interface, Record, Section
+from pktlab.capture.salvage import Hole
 from pktlab.capture.window import Window
 from pktlab.capture.writing import CaptureWriter
 from pktlab.errors import CaptureError, DamagedCapture
@@ -122,6 +124,13 @@ class PcapDecoder:
             if not self._fetch(wanted, longest, number):
                 return
             data, pos, base = window.data, window.pos, window.offset - window.pos
+
+    def salvaged(self, holes: list[Hole]) -> Iterator[Record]:
+        """Yield the packets that can be proven, whatever is damaged; `holes` gets what lies between them."""
+        interface = self.interfaces[0]
+        header = RecordHeader(self._endian, self._header_len, self._fraction_ns, _length_order(self.version))
+        longest = max_packet_len(interface.link_type)
+        return PcapSalvage(self._window, header, interface, longest, holes).records()
 
     def _fetch(self, wanted: int, longest: int, number: int) -> bool:
         """Get `wanted` bytes of the record after packet `number`; return False if the file ends well before it."""

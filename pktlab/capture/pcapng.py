@@ -20,13 +20,16 @@ from pktlab.capture import options as opt
 from pktlab.capture.blocks import (
     ENHANCED_PACKET,
     INTERFACE,
+    LAYOUTS,
     OBSOLETE_PACKET,
     SECTION_HEADER,
     SIMPLE_PACKET,
     Blocks,
 )
 from pktlab.capture.linktypes import MIN_LONGEST, max_packet_len
+from pktlab.capture.pcapng_salvage import PcapngForm, doubts
 from pktlab.capture.records import Interface, Record, Section
+from pktlab.capture.salvage import REPEATED, Clock, Hole, Recent, Search, note_hole
 from pktlab.capture.window import Window
 from pktlab.errors import CaptureError, DamagedCapture
 
@@ -64,6 +67,7 @@ class PcapngDecoder:
         self.sections: list[Section] = []
         self.interfaces: list[Interface] = []
         self.blocks_skipped = self._blocks.skipped
+        self._doubts: Callable[..., str] | None = None  # what is held against a packet block that looks whole
         try:
             self._blocks.next()
             self._read_section()
@@ -94,6 +98,10 @@ class PcapngDecoder:
         while (kind := blocks.next()) is not None:
             read_packet = packets.get(kind)
             if read_packet:
+                if self._doubts and (
+                    why := self._doubts(blocks.layout, blocks.window.data, blocks.window.pos, kind, blocks.total)
+                ):
+                    blocks.fail(why)
                 record, flaw = read_packet()
                 blocks.packets += 1
                 yield record
@@ -103,6 +111,34 @@ class PcapngDecoder:
                 self._read_interface()
             elif kind == SECTION_HEADER:
                 self._read_section()
+
+    def salvaged(self, holes: list[Hole]) -> Iterator[Record]:
+        """Yield the packets that can be proven, whatever is damaged; `holes` gets what lies between them.
+
+        A packet whose options alone are damaged is given out, and its hole is its block.
+        """
+        blocks, window, clock, recent = self._blocks, self._blocks.window, Clock(), Recent()
+        self._doubts, blocks.salvages = doubts, True
+        while True:
+            try:
+                for record in self.records():
+                    if recent.repeats(record, clock.order_ns):
+                        blocks.packets -= 1
+                        note_hole(holes, blocks.start, blocks.start + blocks.total, REPEATED)
+                        continue
+                    clock.note(record.time_ns)
+                    recent.note(record)
+                    yield record
+                return
+            except DamagedCapture as damage:
+                why = damage.why
+            blocks.layout = LAYOUTS[self.sections[-1].byte_order]
+            blocks.total = 0
+            is_found = Search(window, PcapngForm(blocks.layout, self._here), clock).run(1)
+            note_hole(holes, blocks.start, window.offset, why)
+            recent.after_hole()
+            if not is_found:
+                return
 
     def _read_section(self) -> None:
         blocks = self._blocks

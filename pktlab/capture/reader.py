@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 from pktlab.capture.pcap import PCAP_MAGICS, PcapDecoder
 from pktlab.capture.pcapng import PCAPNG_MAGIC, PcapngDecoder
 from pktlab.capture.records import Interface, Record, Section
+from pktlab.capture.salvage import Hole
 from pktlab.capture.source import Source, open_source
 from pktlab.capture.unpack import UnpackedChunks, detect_compression
 from pktlab.capture.window import Window
@@ -60,6 +61,8 @@ class _Decoder(Protocol):
 
     def records(self) -> Iterator[Record]: ...
 
+    def salvaged(self, holes: list[Hole]) -> Iterator[Record]: ...
+
 
 class CaptureReader:
     """The packets of a capture, in file order, one at a time; memory does not grow with the file.
@@ -77,7 +80,8 @@ class CaptureReader:
     interfaces : what the packets were captured on; a pcapng describes them on the way, so this list grows
     sections : the sections that were met; this list grows too
     blocks_skipped : pcapng blocks that hold no packet and were passed over, counted by the name of their type
-    damage : why and where reading ended early; None so far, or if it did not
+    damage : why and where reading ended early; None so far, or if it did not; with `salvage` the first hole
+    holes : with `salvage`, the parts from which no packet could be proven; at most 10,000 are listed
 
     >>> import io
     >>> header = bytes.fromhex("d4c3b2a1 02000400 00000000 00000000 ffff0000 01000000")
@@ -89,9 +93,11 @@ class CaptureReader:
     <stream>: damaged at byte 24, after 0 packets: the record header needs 16 bytes, the file ends after 3
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, *, salvage: bool = False) -> None:
         self.name, self._file = open_source(source)
         self.damage: DamagedCapture | None = None
+        self.holes: list[Hole] = []
+        self._salvage = salvage
         with ExitStack() as unless_opened:
             unless_opened.callback(self._file.close)
             window, self.compression = self._unpack(Window(self._file))
@@ -119,11 +125,26 @@ class CaptureReader:
 
     def _read(self) -> Generator[Record, None, None]:
         try:
-            yield from self._decoder.records()
+            yield from self._read_on() if self._salvage else self._decoder.records()
         except DamagedCapture as damage:
             self.damage = damage.with_traceback(None)  # whose frames would keep the window alive
         finally:
             self._file.close()
+
+    def _read_on(self) -> Iterator[Record]:
+        """Yield what can be proven, and make the first hole the damage."""
+        packets = 0
+        for record in self._decoder.salvaged(self.holes):
+            if self.holes and self.damage is None:
+                self._blame(packets)
+            packets += 1
+            yield record
+        if self.holes and self.damage is None:
+            self._blame(packets)
+
+    def _blame(self, packets: int) -> None:
+        first = self.holes[0]
+        self.damage = DamagedCapture(self.name, first.start, packets, first.why)
 
     def __iter__(self) -> Iterator[Record]:
         return self._records  # not self: a generator is iterated in C, with no call of __next__ for each packet
@@ -164,13 +185,15 @@ class CaptureReader:
         self.close()
 
 
-def open_capture(source: Source) -> CaptureReader:
+def open_capture(source: Source, *, salvage: bool = False) -> CaptureReader:
     """Open a capture: pcap or pcapng, plain or packed with gzip or zstd, found out by its first bytes.
 
     Parameters
     ----------
     source : a path, `"-"` for standard input, or a binary file object; it is read from where it stands,
         without seeking, so packets of a pipe come as they are written
+    salvage : behind damage, find the next record that is provable and go on; what lies between is told in
+        `CaptureReader.holes`
 
     Raises
     ------
@@ -182,7 +205,7 @@ def open_capture(source: Source) -> CaptureReader:
     Traceback (most recent call last):
     pktlab.errors.CaptureError: ...reader.py: is not a capture (pcap, pcapng): it looks like text
     """
-    return CaptureReader(source)
+    return CaptureReader(source, salvage=salvage)
 
 
 def _find_decoder(name: str, window: Window, compression: str | None) -> _Decoder:
