@@ -15,12 +15,13 @@ guesses them).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from struct import Struct
 from typing import Literal
 
 from pktlab.capture.linktypes import link_type_name, max_packet_len
+from pktlab.capture.other_blocks import Block
 from pktlab.capture.output import Output
 from pktlab.capture.pcap_salvage import PcapSalvage, RecordHeader
 from pktlab.capture.records import NS_PER_S, Interface, Record, Section
@@ -72,7 +73,7 @@ class PcapDecoder:
     CaptureError : the file header is cut, or of a version before 2.0
     """
 
-    format: Literal["pcap", "pcapng"] = "pcap"
+    format: Literal["pcap", "pcapng", "hex dump"] = "pcap"
 
     def __init__(self, name: str, window: Window) -> None:
         self._name = name
@@ -91,6 +92,8 @@ class PcapDecoder:
         self.interfaces = [_interface(fields[3], self.snaplen, NS_PER_S // self._fraction_ns)]
         self.sections = [Section(order, self.version, interfaces=self.interfaces)]
         self.blocks_skipped: dict[str, int] = {}
+        self.blocks: list[Block] = []  # a pcap has none, nor anything to watch for
+        self.watchers: list[Callable[[Block], None]] = []
 
     def records(self) -> Iterator[Record]:
         """Yield the packets in file order.

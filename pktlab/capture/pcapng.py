@@ -5,8 +5,8 @@
     appearance packet            enhanced (interface, time, options), simple (length only) or the obsolete
     packet block
 
-All other blocks are passed over and counted. A block that contradicts itself ends the reading, but a packet
-whose bytes are whole while its options are not is given out before that.
+All other blocks are counted and, up to a bound, kept as they are. A block that contradicts itself ends the
+reading, but a packet whose bytes are whole while its options are not is given out before that.
 
 Spec: draft-ietf-opsawg-pcapng section 4 and appendix A.
 """
@@ -27,6 +27,7 @@ from pktlab.capture.blocks import (
     Blocks,
 )
 from pktlab.capture.linktypes import MIN_LONGEST, max_packet_len
+from pktlab.capture.other_blocks import MAX_KEPT_LEN, MIN_KEPT_LEN, Block
 from pktlab.capture.pcapng_salvage import PcapngForm, doubts
 from pktlab.capture.records import Interface, Record, Section
 from pktlab.capture.salvage import REPEATED, Clock, Hole, Recent, Search, note_hole
@@ -59,7 +60,7 @@ class PcapngDecoder:
     CaptureError : the first section header is cut, contradicts itself, or is of an unknown version
     """
 
-    format: Literal["pcap", "pcapng"] = "pcapng"
+    format: Literal["pcap", "pcapng", "hex dump"] = "pcapng"
 
     def __init__(self, name: str, window: Window) -> None:
         self._blocks = Blocks(name, window)
@@ -67,6 +68,10 @@ class PcapngDecoder:
         self.sections: list[Section] = []
         self.interfaces: list[Interface] = []
         self.blocks_skipped = self._blocks.skipped
+        self.blocks: list[Block] = []
+        self.watchers: list[Callable[[Block], None]] = []  # told of each block, kept or not
+        self._kept_len = 0  # bytes of `blocks`
+        self._blocks.on_other = self._keep
         self._doubts: Callable[..., str] | None = None  # what is held against a packet block that looks whole
         try:
             self._blocks.next()
@@ -139,6 +144,16 @@ class PcapngDecoder:
             recent.after_hole()
             if not is_found:
                 return
+
+    def _keep(self, kind: int, name: str, body: bytes) -> None:
+        """Keep a block without a packet while there is room, and pass it on."""
+        blocks = self._blocks
+        block = Block(kind, name, len(self.sections) - 1, blocks.start, body, blocks.layout.byte_order)
+        self._kept_len += len(body) + MIN_KEPT_LEN
+        if self._kept_len <= MAX_KEPT_LEN:
+            self.blocks.append(block)
+        for watcher in self.watchers:
+            watcher(block)
 
     def _read_section(self) -> None:
         blocks = self._blocks
