@@ -21,12 +21,15 @@ Imports `pktlab.errors` only, and zstandard when a zstd file is met.
     blocks.py    the framing of pcapng; options.py: its option lists
     pcapng.py    the pcapng format; pcapng_writer.py: the way back
     salvage.py   behind damage: which record is provable; pcap_salvage.py, pcapng_salvage.py: what records look like
+    hexdump.py   texts that show packets in hexadecimal
+    other_blocks.py   pcapng blocks without packets: names, statistics, secrets
     reader.py    `open_capture`         writer.py    `open_writer`
     output.py    bytes -> files that are complete or not there
     records.py   `Record`, `Interface`, `Section`        linktypes.py    what packets start with
 """
 
 from pktlab.capture.linktypes import LINK_TYPE_NAMES, canonical_link_type, link_type_name, max_packet_len
+from pktlab.capture.other_blocks import Block
 from pktlab.capture.reader import CaptureReader, open_capture
 from pktlab.capture.records import Interface, Record, Section
 from pktlab.capture.salvage import Hole
@@ -35,6 +38,7 @@ from pktlab.capture.writing import CaptureWriter
 
 __all__ = [
     "LINK_TYPE_NAMES",
+    "Block",
     "CaptureReader",
     "CaptureWriter",
     "Hole",

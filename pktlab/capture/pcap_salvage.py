@@ -94,7 +94,9 @@ def _pattern(header: RecordHeader) -> re.Pattern[bytes]:
     fraction = [rb"\0", rb"[\0-\x0f]", b".", b"."] if header.fraction_ns > 1 else [rb"[\0-\x3b]", b".", b".", b"."]
     length = [rb"\0", rb"[\0-\x10]", b".", b"."]
     order = -1 if header.endian == "<" else 1
-    return re.compile(b"(?=....%s)" % b"".join([*fraction[::order], *length[::order], *length[::order]]), re.DOTALL)
+    return re.compile(
+        b"(?=....%s)(?!.{8}\0{8})" % b"".join([*fraction[::order], *length[::order], *length[::order]]), re.DOTALL
+    )
 
 
 class _Next(NamedTuple):
@@ -168,7 +170,7 @@ class PcapSalvage:
         return Record(0, self._time_at(0), data, length, interface.link_type, *place)
 
     def _is_new(self, record: Record) -> bool:
-        """Number a record and move the window behind it; False if it stands there twice."""
+        """Give a record its number and move the window behind it; False if it stands there twice."""
         self._window.pos += self._form.header.header_len + record.captured
         if self._recent.repeats(record, self._clock.order_ns):
             note_hole(self._holes, record.offset, self._window.offset, REPEATED)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Literal, Protocol
 
+from pktlab.capture.hexdump import HexDumpDecoder, is_hex_dump
+from pktlab.capture.other_blocks import Block, block_names, interface_drops
 from pktlab.capture.pcap import PCAP_MAGICS, PcapDecoder
 from pktlab.capture.pcapng import PCAPNG_MAGIC, PcapngDecoder
 from pktlab.capture.records import Interface, Record, Section
@@ -32,7 +34,6 @@ _LOOKALIKES: dict[bytes, str] = {
     b"\xac\x01\0\x1c": "an Ixia lcap file: `editcap -F pcapng` converts it",
     b"\x7fELF": "an ELF program",
     b"MZ": "a Windows program",
-    b"PK\x03\x04": "a ZIP archive: unpack it first",
     b"BZh": "bzip2 data: unpack them first, `bzip2 -dc FILE | pktlab ... -`",
     b"\xfd7zXZ\0": "xz data: unpack them first, `xz -dc FILE | pktlab ... -`",
     b"\x04\x22\x4d\x18": "lz4 data: unpack them first, `lz4 -dc FILE | pktlab ... -`",
@@ -46,15 +47,18 @@ _LOOKALIKES: dict[bytes, str] = {
     b"ARROW1": "an Arrow file",
 }
 _SAMPLE_LEN = 512
+_DUMP_SAMPLE_LEN = 4096  # of a text, in which the bytes of a packet may be shown
 
 
 class _Decoder(Protocol):
-    format: Literal["pcap", "pcapng"]
+    format: Literal["pcap", "pcapng", "hex dump"]
     description: str
     version: tuple[int, int]
     interfaces: list[Interface]
     sections: list[Section]
     blocks_skipped: dict[str, int]
+    blocks: list[Block]
+    watchers: list[Callable[[Block], None]]
 
     @property
     def snaplen(self) -> int: ...
@@ -73,13 +77,14 @@ class CaptureReader:
     Attributes
     ----------
     name : the file as the user named it
-    format : `"pcap"` or `"pcapng"`
+    format : `"pcap"`, `"pcapng"` or `"hex dump"`
     description : the format in words, e.g. `"pcap 2.4, little-endian, nanoseconds"`
     compression : `"gzip"`, `"zstd"` or None
     version : major and minor version of the format
     interfaces : what the packets were captured on; a pcapng describes them on the way, so this list grows
     sections : the sections that were met; this list grows too
-    blocks_skipped : pcapng blocks that hold no packet and were passed over, counted by the name of their type
+    blocks_skipped : pcapng blocks that hold no packet, counted by the name of their type
+    blocks : these blocks themselves, the first 16 MiB of them, without any that is longer than 1 MiB
     damage : why and where reading ended early; None so far, or if it did not; with `salvage` the first hole
     holes : with `salvage`, the parts from which no packet could be proven; at most 10,000 are listed
 
@@ -109,6 +114,7 @@ class CaptureReader:
         self.interfaces = self._decoder.interfaces
         self.sections = self._decoder.sections
         self.blocks_skipped = self._decoder.blocks_skipped
+        self.blocks = self._decoder.blocks
         self._records = self._read()
 
     def _unpack(self, window: Window) -> tuple[Window, str | None]:
@@ -151,6 +157,22 @@ class CaptureReader:
 
     def __next__(self) -> Record:
         return next(self._records)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The names of addresses that the name resolution blocks met so far give."""
+        return block_names(self.blocks)
+
+    @property
+    def drops(self) -> dict[tuple[int, int], dict[str, int]]:
+        """Packets received, dropped and so on by (section, interface id), of the statistics blocks met so far."""
+        return interface_drops(self.blocks)
+
+    def watch_blocks(self, watcher: Callable[[Block], None]) -> None:
+        """Have each block without a packet told, beginning with those that are kept already."""
+        for block in self.blocks:
+            watcher(block)
+        self._decoder.watchers.append(watcher)
 
     @property
     def link_types(self) -> list[int]:
@@ -217,13 +239,23 @@ def _find_decoder(name: str, window: Window, compression: str | None) -> _Decode
         return PcapngDecoder(name, window)
     if window.trouble and have < MAGIC_LEN:
         raise CaptureError(f"{name}: {window.trouble}")
+    if _is_text(head) and window.fill(_DUMP_SAMPLE_LEN) and is_hex_dump(_text_at(window)):
+        return HexDumpDecoder(name, window)
     inside = f"holds {compression} data of something that " if compression else ""
     raise CaptureError(f"{name}: {inside}is not a capture (pcap, pcapng): {_looks_like(head)}")
+
+
+def _text_at(window: Window) -> str:
+    return window.data[window.pos : window.pos + _DUMP_SAMPLE_LEN].decode("utf-8", "replace")
 
 
 def _looks_like(head: bytes) -> str:
     if len(head) < MAGIC_LEN:
         return f"it has only {len(head)} byte{'' if len(head) == 1 else 's'}"
+    if head.startswith(b"PK\x03\x04"):
+        return f"it looks like {_zip_archive(head)}"
+    if _is_erf(head):
+        return "it looks like an Endace ERF file: `editcap -F pcapng` converts it"
     for magic, what in _LOOKALIKES.items():
         if head.startswith(magic):
             return f"it looks like {what}"
@@ -232,6 +264,35 @@ def _looks_like(head: bytes) -> str:
     if _is_text(head):
         return "it looks like text"
     return f"it starts with {head[:MAGIC_LEN].hex(' ')}"
+
+
+def _zip_archive(head: bytes) -> str:
+    """Say what is in a ZIP archive, by its first entry (APPNOTE.TXT section 4.3.7)."""
+    name = head[30 : 30 + int.from_bytes(head[26:28], "little")].decode("utf-8", "replace")
+    if not name.isprintable() or not name or len(head) < 30:
+        return "a ZIP archive: unpack it first"
+    return f"a ZIP archive that holds {name}: unpack it first, `unzip -p FILE | pktlab ... -`"
+
+
+def _is_erf(head: bytes) -> bool:
+    """Say whether two ERF records, or one that is longer than the sample, stand at the start.
+
+    Each begins with a time (little-endian), type, flags, its own length, a loss counter and the length on the wire.
+    """
+    at, before = 0, 0
+    for _ in range(2):
+        if at + 16 > len(head):
+            return at > 16
+        seconds, kind, length = (
+            int.from_bytes(head[at + 4 : at + 8], "little"),
+            head[at + 8] & 0x7F,
+            head[at + 10 : at + 12],
+        )
+        is_near = abs(seconds - before) < 86_400 if before else seconds > 600_000_000
+        if not (is_near and 0 < kind <= 48 and int.from_bytes(length, "big") >= 16):
+            return False
+        at, before = at + int.from_bytes(length, "big"), seconds
+    return True
 
 
 def _is_text(head: bytes) -> bool:

@@ -231,21 +231,27 @@ class Search:
 
     def _scan(self, low: int, high: int, at_end: bool) -> int | None:
         """Return the position of the first provable record that starts in a part of the window."""
-        data, tried, broken = self._window.data, set[int](), None
+        data, tried, broken, anew = self._window.data, set[int](), None, None
         for match in self._form.pattern.finditer(data, low):
             pos = match.start()
-            if pos >= high or (broken and pos > broken.end + _PATIENCE):
+            if (
+                pos >= high
+                or (broken and pos > broken.end + _PATIENCE)
+                or (anew is not None and pos > anew + _PATIENCE)
+            ):
                 break
             if pos in tried:
                 continue
             chain = self._walk(pos, at_end)
             tried.update(chain.places)
-            start = self._settle(chain) if chain.is_whole else None
-            if start is not None:
-                return broken.places[0] if broken and self._lies_before(broken, chain) else start
-            if broken is None and not chain.is_whole:
+            if chain.is_whole:
+                start, is_on_time = self._settle(chain)
+                if start is not None and is_on_time:
+                    return broken.places[0] if broken and self._lies_before(broken, chain) else start
+                anew = start if anew is None else anew
+            elif broken is None:
                 broken = self._on_time(chain)
-        return broken.places[0] if broken else None
+        return broken.places[0] if broken and anew is None else anew
 
     def _walk(self, pos: int, at_end: bool) -> _Chain:
         """Follow a chain until it breaks, or is long enough."""
@@ -264,15 +270,15 @@ class Search:
             at = found.end
         return _Chain(places, times, at, bool(places))
 
-    def _settle(self, chain: _Chain) -> int | None:
-        """Return where a whole chain is to be believed from; None if nowhere.
+    def _settle(self, chain: _Chain) -> tuple[int | None, bool]:
+        """Return where a whole chain is to be believed from, None if nowhere, and whether it is on time there.
 
         What leads into it may be another capture that ends where its packet ends, or a header of which only the
         time is damaged. Then the times leap where the two meet, and behind the leap they go on where they stopped.
         """
         clock, places, times = self._clock, chain.places, chain.times
         if not self._is_calm(times):
-            return None
+            return None, False
         is_on_time = clock.fits(times[0])
         for index in range(1, len(places)):
             distance = places[index] - places[0]
@@ -284,8 +290,8 @@ class Search:
             is_back = clock.is_regular and time_ns - before < -4 * clock.back
             is_late = not is_on_time and distance <= self._form.usual
             if is_back or is_late or (self._form.can_merge and abs(time_ns - before) > NS_PER_S and not is_on_time):
-                return places[index]
-        return places[0] if is_on_time or self._is_long(chain) else None
+                return places[index], True
+        return (places[0] if is_on_time or self._is_long(chain) else None), is_on_time
 
     def _is_calm(self, times: list[int | None]) -> bool:
         """Say whether most records of a chain follow the one before them by less than a day, or nearly at once."""
