@@ -32,7 +32,7 @@ __all__ = ["HexDumpDecoder", "is_hex_dump"]
 _MAX_LINE = 4096  # bytes; longer lines are no dump
 _ETHERNET, _RAW_IP = 1, 101
 
-_TCPDUMP = re.compile(r"\s+0x([0-9a-f]{4,8}):\s\s?((?:[0-9a-f]{2,4}(?: |$))+)", re.IGNORECASE)
+_TCPDUMP = re.compile(r"(?:\t| {0,8})0x([0-9a-f]{4,8}):\s\s?((?:[0-9a-f]{2,4}(?: |$))+)", re.IGNORECASE)
 _XXD = re.compile(r"([0-9a-f]{7,8}): ((?:(?:[0-9a-f]{2}){1,8}(?: |$))+)", re.IGNORECASE)
 _PLAIN = re.compile(
     r"\s*([0-9a-f]{3,8})(?:  ?| {3})((?:[0-9a-f]{2}(?: {1,2}(?=[0-9a-f]{2}(?: |$))| |$))+)", re.IGNORECASE
@@ -40,28 +40,29 @@ _PLAIN = re.compile(
 _OFFSET_ONLY = re.compile(r"\s*([0-9a-f]{6,8})\s*$", re.IGNORECASE)
 _OFFSET = re.compile(r"\s*(?:0x)?([0-9a-f]{3,8})(?::|\s|$)", re.IGNORECASE)
 _ETHERNET_TYPES = (b"\x08\x00", b"\x86\xdd", b"\x81\x00", b"\x88\xa8")
+_BYTE_SOURCE = re.compile(r"(\S.*) \(\d+ bytes?\):$")  # as tshark heads the bytes of a frame, and of what it made of it
 _IP_WORDS = {"IP": 4, "IP6": 6}
 _TIME = re.compile(
-    r"\s*(?:(\d{4}-\d\d-\d\d)[ T])?(?:(\d\d):(\d\d):(\d\d)|(\d{1,10}))[.,](\d{1,9})(?=\s|Z)\s*(?:Z\s*)?(\S*)"
+    r"\s*(?:\d+ +)?(?:(\d{4}-\d\d-\d\d)[ T])?(?:(\d\d):(\d\d):(\d\d)|(\d{1,10}))[.,](\d{1,9})(?=\s|Z)\s*(?:Z\s*)?(\S*)"
 )
 
 
 def is_hex_dump(text: str) -> bool:
-    """Say whether the start of a text shows the bytes of a packet.
+    r"""Say whether the start of a text shows the bytes of a packet.
 
-    >>> is_hex_dump("0000  45 00 00 1c   E...\\n"), is_hex_dump("0000 bottles of beer\\n")
+    >>> is_hex_dump("0000  45 00 00 1c   E...\n"), is_hex_dump("0000 bottles of beer\n")
     (True, False)
     """
-    return any(_bytes_of(line) is not None for line in text.splitlines()[:20])
+    return any(_bytes_of(line) is not None for line in text.splitlines())
 
 
 def _bytes_of(line: str) -> tuple[int, bytes] | None:
-    """Return the offset and the bytes that a line shows; None if it shows none.
+    r"""Return the offset and the bytes that a line shows; None if it shows none.
 
-    >>> _bytes_of("\\t0x0010:  7f00 0001 00  .....")
-    (16, b'\\x7f\\x00\\x00\\x01\\x00')
+    >>> _bytes_of("\t0x0010:  7f00 0001 00  .....")
+    (16, b'\x7f\x00\x00\x01\x00')
     >>> _bytes_of("00000010: 7f00 0001                                ....")
-    (16, b'\\x7f\\x00\\x00\\x01')
+    (16, b'\x7f\x00\x00\x01')
     """
     found = _TCPDUMP.match(line) or _XXD.match(line) or _PLAIN.match(line)
     if not found:
@@ -95,6 +96,7 @@ class HexDumpDecoder:
         self._reset()
         self._number = 0
         self._time_ns: int | None = None  # of the packet whose bytes come next
+        self._is_other = False  # the bytes that come are not those of a frame, e.g. of a reassembled datagram
         self._ip_version = 0  # of that packet, if the text says so
 
     def _reset(self) -> None:
@@ -140,7 +142,7 @@ class HexDumpDecoder:
                 self._repeats = True
             elif not shown and not _OFFSET_ONLY.match(line):
                 yield from self._finish()
-                self._take_time(line)
+                self._take_heading(line)
         yield from self._finish()
 
     def _add(self, offset: int, data: bytes) -> str:
@@ -165,7 +167,8 @@ class HexDumpDecoder:
 
     def _finish(self) -> Iterator[Record]:
         """Yield the packet whose bytes were read, if there is one."""
-        if not self._data:
+        if not self._data or self._is_other:
+            self._reset()
             return
         self._number += 1
         data = bytes(self._data)
@@ -182,8 +185,11 @@ class HexDumpDecoder:
         is_ip = self._ip_version and data[0] >> 4 == self._ip_version and data[12:14] not in _ETHERNET_TYPES
         return _RAW_IP if is_ip else _ETHERNET
 
-    def _take_time(self, line: str) -> None:
-        """Note the time that a line starts with, and which version of IP it names."""
+    def _take_heading(self, line: str) -> None:
+        """Note the time that a line starts with, which version of IP it names, and if no frame comes next."""
+        source = _BYTE_SOURCE.match(line)
+        if source or (self._is_other and not line.strip()):
+            self._is_other = source is not None and source[1] != "Frame"
         found = _TIME.match(line)
         if not found:
             return

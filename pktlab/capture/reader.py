@@ -47,7 +47,7 @@ _LOOKALIKES: dict[bytes, str] = {
     b"ARROW1": "an Arrow file",
 }
 _SAMPLE_LEN = 512
-_DUMP_SAMPLE_LEN = 4096  # of a text, in which the bytes of a packet may be shown
+_DUMP_SAMPLE_LEN = 65536  # of a text, in which the bytes of a packet may be shown
 
 
 class _Decoder(Protocol):
@@ -254,8 +254,6 @@ def _looks_like(head: bytes) -> str:
         return f"it has only {len(head)} byte{'' if len(head) == 1 else 's'}"
     if head.startswith(b"PK\x03\x04"):
         return f"it looks like {_zip_archive(head)}"
-    if _is_erf(head):
-        return "it looks like an Endace ERF file: `editcap -F pcapng` converts it"
     for magic, what in _LOOKALIKES.items():
         if head.startswith(magic):
             return f"it looks like {what}"
@@ -263,6 +261,8 @@ def _looks_like(head: bytes) -> str:
         return "it starts with zeros only"
     if _is_text(head):
         return "it looks like text"
+    if _is_erf(head):
+        return "it looks like an Endace ERF file: `editcap -F pcapng` converts it"
     return f"it starts with {head[:MAGIC_LEN].hex(' ')}"
 
 
