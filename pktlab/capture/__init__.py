@@ -24,6 +24,7 @@ Imports `pktlab.errors` only, and zstandard when a zstd file is met.
     hexdump.py   texts that show packets in hexadecimal
     other_blocks.py   pcapng blocks without packets: names, statistics, secrets
     reader.py    `open_capture`         writer.py    `open_writer`
+    tools.py     merge, slice, convert
     output.py    bytes -> files that are complete or not there
     records.py   `Record`, `Interface`, `Section`        linktypes.py    what packets start with
 """
@@ -33,6 +34,7 @@ from pktlab.capture.other_blocks import Block
 from pktlab.capture.reader import CaptureReader, open_capture
 from pktlab.capture.records import Interface, Record, Section
 from pktlab.capture.salvage import Hole
+from pktlab.capture.tools import Merged, between, convert, merge, numbered
 from pktlab.capture.writer import open_writer
 from pktlab.capture.writing import CaptureWriter
 
@@ -43,11 +45,16 @@ __all__ = [
     "CaptureWriter",
     "Hole",
     "Interface",
+    "Merged",
     "Record",
     "Section",
+    "between",
     "canonical_link_type",
+    "convert",
     "link_type_name",
     "max_packet_len",
+    "merge",
+    "numbered",
     "open_capture",
     "open_writer",
 ]

@@ -19,9 +19,8 @@ from pktlab.capture import options as opt
 from pktlab.capture.blocks import ENHANCED_PACKET, INTERFACE, SECTION_HEADER, SIMPLE_PACKET
 from pktlab.capture.other_blocks import INTERFACE_STATISTICS, Block, little_endian_body
 from pktlab.capture.output import Output
-from pktlab.capture.reader import CaptureReader
 from pktlab.capture.records import NS_PER_S, Interface, Record, Section
-from pktlab.capture.writing import CaptureWriter
+from pktlab.capture.writing import CaptureWriter, Described
 from pktlab.errors import CaptureError
 
 __all__ = ["PcapngWriter"]
@@ -47,7 +46,7 @@ class PcapngWriter(CaptureWriter):
         flush: bool,
         interface: Interface | None,
         template: Interface,
-        like: CaptureReader | None,
+        like: Described | None,
     ) -> None:
         super().__init__(output, flush=flush)
         self._template = template  # an interface of which nothing is known but the link type
@@ -100,8 +99,7 @@ class PcapngWriter(CaptureWriter):
         if interface is None:
             if self._like:
                 interface = self._like.interface_of(record)
-                while interface not in self._described:
-                    self._describe_like(self._like_described + 1)
+                self._describe_up_to(interface)
             else:
                 interface = replace(self._template, link_type=record.link_type, fcs_len=record.fcs_len)
             self._interfaces[key] = interface
@@ -117,11 +115,18 @@ class PcapngWriter(CaptureWriter):
             if block.number(0) >= len(here):
                 return
             interface = here[block.number(0)]
-            while interface not in self._described:
-                self._describe_like(self._like_described + 1)
+            self._describe_up_to(interface)
             body = self._described[interface][0].to_bytes(4, "little") + body[4:]
         self._pending.append(_block(block.kind, _padded(body)))
         self._output.write(self._take_pending())
+
+    def _describe_up_to(self, interface: Interface) -> None:
+        """Describe an interface of the reader, after those that come before it there."""
+        count = len(self._like.interfaces) if self._like else 0
+        while interface not in self._described and self._like_described < count:
+            self._describe_like(self._like_described + 1)
+        if interface not in self._described:
+            self._describe(interface)
 
     def _describe_like(self, count: int) -> None:
         """Describe the first `count` interfaces of the reader, in its order, so that they keep their numbers."""
