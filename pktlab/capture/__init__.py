@@ -20,27 +20,41 @@ Imports `pktlab.errors` only, and zstandard when a zstd file is met.
     pcap.py      the pcap format, both ways
     blocks.py    the framing of pcapng; options.py: its option lists
     pcapng.py    the pcapng format; pcapng_writer.py: the way back
+    salvage.py   behind damage: which record is provable; pcap_salvage.py, pcapng_salvage.py: what records look like
+    hexdump.py   texts that show packets in hexadecimal
+    other_blocks.py   pcapng blocks without packets: names, statistics, secrets
     reader.py    `open_capture`         writer.py    `open_writer`
+    tools.py     merge, slice, convert
     output.py    bytes -> files that are complete or not there
     records.py   `Record`, `Interface`, `Section`        linktypes.py    what packets start with
 """
 
 from pktlab.capture.linktypes import LINK_TYPE_NAMES, canonical_link_type, link_type_name, max_packet_len
+from pktlab.capture.other_blocks import Block
 from pktlab.capture.reader import CaptureReader, open_capture
 from pktlab.capture.records import Interface, Record, Section
+from pktlab.capture.salvage import Hole
+from pktlab.capture.tools import Merged, between, convert, merge, numbered
 from pktlab.capture.writer import open_writer
 from pktlab.capture.writing import CaptureWriter
 
 __all__ = [
     "LINK_TYPE_NAMES",
+    "Block",
     "CaptureReader",
     "CaptureWriter",
+    "Hole",
     "Interface",
+    "Merged",
     "Record",
     "Section",
+    "between",
     "canonical_link_type",
+    "convert",
     "link_type_name",
     "max_packet_len",
+    "merge",
+    "numbered",
     "open_capture",
     "open_writer",
 ]

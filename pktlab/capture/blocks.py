@@ -11,6 +11,7 @@ Spec: draft-ietf-opsawg-pcapng sections 3.1 and 4.1.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from struct import Struct
 from typing import Literal, NamedTuple, NoReturn
 
@@ -20,11 +21,14 @@ from pktlab.errors import DamagedCapture
 __all__ = [
     "ENHANCED_PACKET",
     "INTERFACE",
+    "LAYOUTS",
+    "MAX_OTHER_LEN",
     "OBSOLETE_PACKET",
     "SECTION_HEADER",
     "SIMPLE_PACKET",
     "Blocks",
     "Layout",
+    "byte_order_of",
 ]
 
 SECTION_HEADER, INTERFACE, OBSOLETE_PACKET, SIMPLE_PACKET, ENHANCED_PACKET = 0x0A0D0D0A, 1, 2, 3, 6
@@ -49,6 +53,9 @@ _PASSED_OVER: dict[int, str] = {
 }
 _MIN_LEN = 12
 _LENGTH_LEN = 4
+
+# The longest block without a packet that is held: as much as TLS secrets of some 5,000 connections take.
+MAX_OTHER_LEN = 1 << 20
 
 # The longest packet of any link type with 128 KiB of options, as Wireshark's MAX_BLOCK_SIZE.
 _MAX_HELD_LEN = (128 << 20) + (128 << 10) + 32
@@ -84,7 +91,16 @@ class Layout(NamedTuple):
         return cls(byte_order, *(Struct(endian + each) for each in fields))
 
 
-_LAYOUTS = {order: Layout.of(order) for order in _BYTE_ORDERS.values()}
+LAYOUTS = {order: Layout.of(order) for order in _BYTE_ORDERS.values()}
+
+
+def byte_order_of(magic: bytes) -> Literal["little", "big"] | None:
+    """Return the byte order that the magic number of a section header stands for; None if it is none.
+
+    >>> byte_order_of(bytes.fromhex("4d3c2b1a")), byte_order_of(bytes(4))
+    ('little', None)
+    """
+    return _BYTE_ORDERS.get(magic)
 
 
 class Blocks:
@@ -108,11 +124,13 @@ class Blocks:
 
     def __init__(self, name: str, window: Window) -> None:
         self.window = window
-        self.layout = _LAYOUTS["little"]
+        self.layout = LAYOUTS["little"]
         self.start = window.offset  # byte of the stream at which the present block starts
         self.total = 0  # its length in bytes, padding and all
         self.packets = 0  # packets that were read so far, counted by who reads them
         self.skipped: dict[str, int] = {}  # blocks passed over, by the name of their type
+        self.salvages = False  # never give up bytes that were not proven
+        self.on_other: Callable[[int, str, bytes], None] | None = None  # gets type, name and body of a passed block
         self._name = name
 
     def next(self) -> int | None:
@@ -167,7 +185,7 @@ class Blocks:
     def _switch_order(self, magic: bytes) -> None:
         if magic not in _BYTE_ORDERS:
             self.fail(f"the byte-order magic of the section is {magic.hex()}, neither 1a2b3c4d nor 4d3c2b1a")
-        self.layout = _LAYOUTS[_BYTE_ORDERS[magic]]
+        self.layout = LAYOUTS[_BYTE_ORDERS[magic]]
 
     def _fetch(self, kind: int, total: int) -> None:
         """Get the whole block into the window, or say why that cannot be."""
@@ -180,18 +198,42 @@ class Blocks:
             self.fail(self.window.shortfall(f"the {name}", total))
 
     def _pass_over(self, kind: int, claimed: int) -> None:
-        """Move behind a block without holding it: it may be of any length."""
+        """Move behind a block without a packet; one that is very long is not even held, it may be of any length."""
         name = _PASSED_OVER.get(kind, f"unknown (0x{kind:08x})")
         if claimed < _MIN_LEN:
             self.fail(f"the {name} block claims {claimed} bytes, {_MIN_LEN} are the least it can have")
-        window = self.window
         total = claimed + -claimed % 4
+        body = b""
+        if total <= MAX_OTHER_LEN:
+            self._check_end(name, claimed, total)
+            pos = self.window.pos
+            body = self.window.data[pos + 8 : pos + total - _LENGTH_LEN]
+            self.window.pos += total
+        elif self.salvages:
+            self.fail(f"the {name} block claims {total} bytes, which nothing proves")
+        else:
+            self._skip(name, claimed, total)
+        self.skipped[name] = self.skipped.get(name, 0) + 1
+        if self.on_other and total <= MAX_OTHER_LEN:
+            self.on_other(kind, name, body)
+
+    def _check_end(self, name: str, claimed: int, total: int) -> None:
+        there = self.window.fill(total)
+        if there < total:
+            self._fail_cut(name, total, there)
+        (last,) = self.layout.length.unpack_from(self.window.data, self.window.pos + total - _LENGTH_LEN)
+        if last not in (claimed, total):
+            self.fail(f"the {name} block begins with length {claimed} and ends with length {last}")
+
+    def _skip(self, name: str, claimed: int, total: int) -> None:
+        window = self.window
         if not window.skip(total - _LENGTH_LEN) or window.fill(_LENGTH_LEN) < _LENGTH_LEN:
-            there = window.offset - self.start + window.fill(_LENGTH_LEN)
-            reason = f": {window.trouble}" if window.trouble else ""
-            self.fail(f"the {name} block needs {total} bytes, the file ends after {there}{reason}")
+            self._fail_cut(name, total, window.offset - self.start + window.fill(_LENGTH_LEN))
         (last,) = self.layout.length.unpack_from(window.data, window.pos)
         if last not in (claimed, total):
             self.fail(f"the {name} block begins with length {claimed} and ends with length {last}")
         window.pos += _LENGTH_LEN
-        self.skipped[name] = self.skipped.get(name, 0) + 1
+
+    def _fail_cut(self, name: str, total: int, there: int) -> NoReturn:
+        reason = f": {self.window.trouble}" if self.window.trouble else ""
+        self.fail(f"the {name} block needs {total} bytes, the file ends after {there}{reason}")

@@ -15,14 +15,17 @@ guesses them).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from struct import Struct
 from typing import Literal
 
 from pktlab.capture.linktypes import link_type_name, max_packet_len
+from pktlab.capture.other_blocks import Block
 from pktlab.capture.output import Output
+from pktlab.capture.pcap_salvage import PcapSalvage, RecordHeader
 from pktlab.capture.records import NS_PER_S, Interface, Record, Section
+from pktlab.capture.salvage import Hole
 from pktlab.capture.window import Window
 from pktlab.capture.writing import CaptureWriter
 from pktlab.errors import CaptureError, DamagedCapture
@@ -70,7 +73,7 @@ class PcapDecoder:
     CaptureError : the file header is cut, or of a version before 2.0
     """
 
-    format: Literal["pcap", "pcapng"] = "pcap"
+    format: Literal["pcap", "pcapng", "hex dump"] = "pcap"
 
     def __init__(self, name: str, window: Window) -> None:
         self._name = name
@@ -89,6 +92,8 @@ class PcapDecoder:
         self.interfaces = [_interface(fields[3], self.snaplen, NS_PER_S // self._fraction_ns)]
         self.sections = [Section(order, self.version, interfaces=self.interfaces)]
         self.blocks_skipped: dict[str, int] = {}
+        self.blocks: list[Block] = []  # a pcap has none, nor anything to watch for
+        self.watchers: list[Callable[[Block], None]] = []
 
     def records(self) -> Iterator[Record]:
         """Yield the packets in file order.
@@ -122,6 +127,13 @@ class PcapDecoder:
             if not self._fetch(wanted, longest, number):
                 return
             data, pos, base = window.data, window.pos, window.offset - window.pos
+
+    def salvaged(self, holes: list[Hole]) -> Iterator[Record]:
+        """Yield the packets that can be proven, whatever is damaged; `holes` gets what lies between them."""
+        interface = self.interfaces[0]
+        header = RecordHeader(self._endian, self._header_len, self._fraction_ns, _length_order(self.version))
+        longest = max_packet_len(interface.link_type)
+        return PcapSalvage(self._window, header, interface, longest, holes).records()
 
     def _fetch(self, wanted: int, longest: int, number: int) -> bool:
         """Get `wanted` bytes of the record after packet `number`; return False if the file ends well before it."""

@@ -5,8 +5,8 @@
     appearance packet            enhanced (interface, time, options), simple (length only) or the obsolete
     packet block
 
-All other blocks are passed over and counted. A block that contradicts itself ends the reading, but a packet
-whose bytes are whole while its options are not is given out before that.
+All other blocks are counted and, up to a bound, kept as they are. A block that contradicts itself ends the
+reading, but a packet whose bytes are whole while its options are not is given out before that.
 
 Spec: draft-ietf-opsawg-pcapng section 4 and appendix A.
 """
@@ -20,13 +20,17 @@ from pktlab.capture import options as opt
 from pktlab.capture.blocks import (
     ENHANCED_PACKET,
     INTERFACE,
+    LAYOUTS,
     OBSOLETE_PACKET,
     SECTION_HEADER,
     SIMPLE_PACKET,
     Blocks,
 )
 from pktlab.capture.linktypes import MIN_LONGEST, max_packet_len
+from pktlab.capture.other_blocks import MAX_KEPT_LEN, MIN_KEPT_LEN, Block
+from pktlab.capture.pcapng_salvage import PcapngForm, doubts
 from pktlab.capture.records import Interface, Record, Section
+from pktlab.capture.salvage import REPEATED, Clock, Hole, Recent, Search, note_hole
 from pktlab.capture.window import Window
 from pktlab.errors import CaptureError, DamagedCapture
 
@@ -56,7 +60,7 @@ class PcapngDecoder:
     CaptureError : the first section header is cut, contradicts itself, or is of an unknown version
     """
 
-    format: Literal["pcap", "pcapng"] = "pcapng"
+    format: Literal["pcap", "pcapng", "hex dump"] = "pcapng"
 
     def __init__(self, name: str, window: Window) -> None:
         self._blocks = Blocks(name, window)
@@ -64,6 +68,11 @@ class PcapngDecoder:
         self.sections: list[Section] = []
         self.interfaces: list[Interface] = []
         self.blocks_skipped = self._blocks.skipped
+        self.blocks: list[Block] = []
+        self.watchers: list[Callable[[Block], None]] = []  # told of each block, kept or not
+        self._kept_len = 0  # bytes of `blocks`
+        self._blocks.on_other = self._keep
+        self._doubts: Callable[..., str] | None = None  # what is held against a packet block that looks whole
         try:
             self._blocks.next()
             self._read_section()
@@ -94,6 +103,10 @@ class PcapngDecoder:
         while (kind := blocks.next()) is not None:
             read_packet = packets.get(kind)
             if read_packet:
+                if self._doubts and (
+                    why := self._doubts(blocks.layout, blocks.window.data, blocks.window.pos, kind, blocks.total)
+                ):
+                    blocks.fail(why)
                 record, flaw = read_packet()
                 blocks.packets += 1
                 yield record
@@ -103,6 +116,44 @@ class PcapngDecoder:
                 self._read_interface()
             elif kind == SECTION_HEADER:
                 self._read_section()
+
+    def salvaged(self, holes: list[Hole]) -> Iterator[Record]:
+        """Yield the packets that can be proven, whatever is damaged; `holes` gets what lies between them.
+
+        A packet whose options alone are damaged is given out, and its hole is its block.
+        """
+        blocks, window, clock, recent = self._blocks, self._blocks.window, Clock(), Recent()
+        self._doubts, blocks.salvages = doubts, True
+        while True:
+            try:
+                for record in self.records():
+                    if recent.repeats(record, clock.order_ns):
+                        blocks.packets -= 1
+                        note_hole(holes, blocks.start, blocks.start + blocks.total, REPEATED)
+                        continue
+                    clock.note(record.time_ns)
+                    recent.note(record)
+                    yield record
+                return
+            except DamagedCapture as damage:
+                why = damage.why
+            blocks.layout = LAYOUTS[self.sections[-1].byte_order]
+            blocks.total = 0
+            is_found = Search(window, PcapngForm(blocks.layout, self._here), clock).run(1)
+            note_hole(holes, blocks.start, window.offset, why)
+            recent.after_hole()
+            if not is_found:
+                return
+
+    def _keep(self, kind: int, name: str, body: bytes) -> None:
+        """Keep a block without a packet while there is room, and pass it on."""
+        blocks = self._blocks
+        block = Block(kind, name, len(self.sections) - 1, blocks.start, body, blocks.layout.byte_order)
+        self._kept_len += len(body) + MIN_KEPT_LEN
+        if self._kept_len <= MAX_KEPT_LEN:
+            self.blocks.append(block)
+        for watcher in self.watchers:
+            watcher(block)
 
     def _read_section(self) -> None:
         blocks = self._blocks

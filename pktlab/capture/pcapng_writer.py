@@ -1,8 +1,10 @@
 """Write pcapng: one little-endian section, and each interface before the first packet that was seen on it.
 
 Carried over from a capture that is read: bytes, lengths, times to the ns, link types, interfaces with their
-options, the comments and flags of packets, what the first section says. Not carried over: blocks that hold no
-packet (names, statistics, secrets) and other options of packets (hashes, drop counts). A packet without a time
+options, the comments and flags of packets, what the first section says, and blocks that hold no packet (names,
+statistics, secrets). Not carried over: other options of packets (hashes, drop counts), and blocks that may not
+be copied or whose byte order cannot be changed. Several sections become one, since then their byte orders do
+not matter and each packet still names the interface that it was seen on. A packet without a time
 keeps that only on interface 0, of which simple packet blocks are; on others it gets time stamp 0.
 
 Spec: draft-ietf-opsawg-pcapng sections 3 and 4.
@@ -15,10 +17,10 @@ from struct import Struct
 
 from pktlab.capture import options as opt
 from pktlab.capture.blocks import ENHANCED_PACKET, INTERFACE, SECTION_HEADER, SIMPLE_PACKET
+from pktlab.capture.other_blocks import INTERFACE_STATISTICS, Block, little_endian_body
 from pktlab.capture.output import Output
-from pktlab.capture.reader import CaptureReader
 from pktlab.capture.records import NS_PER_S, Interface, Record, Section
-from pktlab.capture.writing import CaptureWriter
+from pktlab.capture.writing import CaptureWriter, Described
 from pktlab.errors import CaptureError
 
 __all__ = ["PcapngWriter"]
@@ -44,7 +46,7 @@ class PcapngWriter(CaptureWriter):
         flush: bool,
         interface: Interface | None,
         template: Interface,
-        like: CaptureReader | None,
+        like: Described | None,
     ) -> None:
         super().__init__(output, flush=flush)
         self._template = template  # an interface of which nothing is known but the link type
@@ -54,6 +56,8 @@ class PcapngWriter(CaptureWriter):
         self._described: dict[Interface, tuple[int, Interface]] = {}  # number, and what was written of it
         self._finer: dict[Interface, Interface] = {}  # a copy that counts ns
         self._pending = [_section_header(like.sections[0] if like else Section("little", (1, 0)))]
+        if like:
+            like.watch_blocks(self._copy)
         if interface:
             self._interfaces[0, None, interface.link_type, None] = interface
             self._describe(interface)
@@ -95,12 +99,34 @@ class PcapngWriter(CaptureWriter):
         if interface is None:
             if self._like:
                 interface = self._like.interface_of(record)
-                while interface not in self._described:
-                    self._describe_like(self._like_described + 1)
+                self._describe_up_to(interface)
             else:
                 interface = replace(self._template, link_type=record.link_type, fcs_len=record.fcs_len)
             self._interfaces[key] = interface
         return interface
+
+    def _copy(self, block: Block) -> None:
+        """Write a block without a packet, where it was met; statistics get the number that their interface has."""
+        body = little_endian_body(block)
+        if body is None or not self._is_open or self._like is None:
+            return
+        if block.kind == INTERFACE_STATISTICS:
+            here = self._like.sections[block.section].interfaces
+            if block.number(0) >= len(here):
+                return
+            interface = here[block.number(0)]
+            self._describe_up_to(interface)
+            body = self._described[interface][0].to_bytes(4, "little") + body[4:]
+        self._pending.append(_block(block.kind, _padded(body)))
+        self._output.write(self._take_pending())
+
+    def _describe_up_to(self, interface: Interface) -> None:
+        """Describe an interface of the reader, after those that come before it there."""
+        count = len(self._like.interfaces) if self._like else 0
+        while interface not in self._described and self._like_described < count:
+            self._describe_like(self._like_described + 1)
+        if interface not in self._described:
+            self._describe(interface)
 
     def _describe_like(self, count: int) -> None:
         """Describe the first `count` interfaces of the reader, in its order, so that they keep their numbers."""

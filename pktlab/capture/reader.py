@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Literal, Protocol
 
+from pktlab.capture.hexdump import HexDumpDecoder, is_hex_dump
+from pktlab.capture.other_blocks import Block, block_names, interface_drops
 from pktlab.capture.pcap import PCAP_MAGICS, PcapDecoder
 from pktlab.capture.pcapng import PCAPNG_MAGIC, PcapngDecoder
 from pktlab.capture.records import Interface, Record, Section
+from pktlab.capture.salvage import Hole
 from pktlab.capture.source import Source, open_source
 from pktlab.capture.unpack import UnpackedChunks, detect_compression
 from pktlab.capture.window import Window
@@ -31,7 +34,6 @@ _LOOKALIKES: dict[bytes, str] = {
     b"\xac\x01\0\x1c": "an Ixia lcap file: `editcap -F pcapng` converts it",
     b"\x7fELF": "an ELF program",
     b"MZ": "a Windows program",
-    b"PK\x03\x04": "a ZIP archive: unpack it first",
     b"BZh": "bzip2 data: unpack them first, `bzip2 -dc FILE | pktlab ... -`",
     b"\xfd7zXZ\0": "xz data: unpack them first, `xz -dc FILE | pktlab ... -`",
     b"\x04\x22\x4d\x18": "lz4 data: unpack them first, `lz4 -dc FILE | pktlab ... -`",
@@ -45,20 +47,25 @@ _LOOKALIKES: dict[bytes, str] = {
     b"ARROW1": "an Arrow file",
 }
 _SAMPLE_LEN = 512
+_DUMP_SAMPLE_LEN = 65536  # of a text, in which the bytes of a packet may be shown
 
 
 class _Decoder(Protocol):
-    format: Literal["pcap", "pcapng"]
+    format: Literal["pcap", "pcapng", "hex dump"]
     description: str
     version: tuple[int, int]
     interfaces: list[Interface]
     sections: list[Section]
     blocks_skipped: dict[str, int]
+    blocks: list[Block]
+    watchers: list[Callable[[Block], None]]
 
     @property
     def snaplen(self) -> int: ...
 
     def records(self) -> Iterator[Record]: ...
+
+    def salvaged(self, holes: list[Hole]) -> Iterator[Record]: ...
 
 
 class CaptureReader:
@@ -70,14 +77,16 @@ class CaptureReader:
     Attributes
     ----------
     name : the file as the user named it
-    format : `"pcap"` or `"pcapng"`
+    format : `"pcap"`, `"pcapng"` or `"hex dump"`
     description : the format in words, e.g. `"pcap 2.4, little-endian, nanoseconds"`
     compression : `"gzip"`, `"zstd"` or None
     version : major and minor version of the format
     interfaces : what the packets were captured on; a pcapng describes them on the way, so this list grows
     sections : the sections that were met; this list grows too
-    blocks_skipped : pcapng blocks that hold no packet and were passed over, counted by the name of their type
-    damage : why and where reading ended early; None so far, or if it did not
+    blocks_skipped : pcapng blocks that hold no packet, counted by the name of their type
+    blocks : these blocks themselves, the first 16 MiB of them, without any that is longer than 1 MiB
+    damage : why and where reading ended early; None so far, or if it did not; with `salvage` the first hole
+    holes : with `salvage`, the parts from which no packet could be proven; at most 10,000 are listed
 
     >>> import io
     >>> header = bytes.fromhex("d4c3b2a1 02000400 00000000 00000000 ffff0000 01000000")
@@ -89,9 +98,11 @@ class CaptureReader:
     <stream>: damaged at byte 24, after 0 packets: the record header needs 16 bytes, the file ends after 3
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, *, salvage: bool = False) -> None:
         self.name, self._file = open_source(source)
         self.damage: DamagedCapture | None = None
+        self.holes: list[Hole] = []
+        self._salvage = salvage
         with ExitStack() as unless_opened:
             unless_opened.callback(self._file.close)
             window, self.compression = self._unpack(Window(self._file))
@@ -103,6 +114,7 @@ class CaptureReader:
         self.interfaces = self._decoder.interfaces
         self.sections = self._decoder.sections
         self.blocks_skipped = self._decoder.blocks_skipped
+        self.blocks = self._decoder.blocks
         self._records = self._read()
 
     def _unpack(self, window: Window) -> tuple[Window, str | None]:
@@ -119,17 +131,48 @@ class CaptureReader:
 
     def _read(self) -> Generator[Record, None, None]:
         try:
-            yield from self._decoder.records()
+            yield from self._read_on() if self._salvage else self._decoder.records()
         except DamagedCapture as damage:
             self.damage = damage.with_traceback(None)  # whose frames would keep the window alive
         finally:
             self._file.close()
+
+    def _read_on(self) -> Iterator[Record]:
+        """Yield what can be proven, and make the first hole the damage."""
+        packets = 0
+        for record in self._decoder.salvaged(self.holes):
+            if self.holes and self.damage is None:
+                self._blame(packets)
+            packets += 1
+            yield record
+        if self.holes and self.damage is None:
+            self._blame(packets)
+
+    def _blame(self, packets: int) -> None:
+        first = self.holes[0]
+        self.damage = DamagedCapture(self.name, first.start, packets, first.why)
 
     def __iter__(self) -> Iterator[Record]:
         return self._records  # not self: a generator is iterated in C, with no call of __next__ for each packet
 
     def __next__(self) -> Record:
         return next(self._records)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The names of addresses that the name resolution blocks met so far give."""
+        return block_names(self.blocks)
+
+    @property
+    def drops(self) -> dict[tuple[int, int], dict[str, int]]:
+        """Packets received, dropped and so on by (section, interface id), of the statistics blocks met so far."""
+        return interface_drops(self.blocks)
+
+    def watch_blocks(self, watcher: Callable[[Block], None]) -> None:
+        """Have each block without a packet told, beginning with those that are kept already."""
+        for block in self.blocks:
+            watcher(block)
+        self._decoder.watchers.append(watcher)
 
     @property
     def link_types(self) -> list[int]:
@@ -164,13 +207,15 @@ class CaptureReader:
         self.close()
 
 
-def open_capture(source: Source) -> CaptureReader:
+def open_capture(source: Source, *, salvage: bool = False) -> CaptureReader:
     """Open a capture: pcap or pcapng, plain or packed with gzip or zstd, found out by its first bytes.
 
     Parameters
     ----------
     source : a path, `"-"` for standard input, or a binary file object; it is read from where it stands,
         without seeking, so packets of a pipe come as they are written
+    salvage : behind damage, find the next record that is provable and go on; what lies between is told in
+        `CaptureReader.holes`
 
     Raises
     ------
@@ -182,7 +227,7 @@ def open_capture(source: Source) -> CaptureReader:
     Traceback (most recent call last):
     pktlab.errors.CaptureError: ...reader.py: is not a capture (pcap, pcapng): it looks like text
     """
-    return CaptureReader(source)
+    return CaptureReader(source, salvage=salvage)
 
 
 def _find_decoder(name: str, window: Window, compression: str | None) -> _Decoder:
@@ -194,13 +239,21 @@ def _find_decoder(name: str, window: Window, compression: str | None) -> _Decode
         return PcapngDecoder(name, window)
     if window.trouble and have < MAGIC_LEN:
         raise CaptureError(f"{name}: {window.trouble}")
+    if _is_text(head) and window.fill(_DUMP_SAMPLE_LEN) and is_hex_dump(_text_at(window)):
+        return HexDumpDecoder(name, window)
     inside = f"holds {compression} data of something that " if compression else ""
     raise CaptureError(f"{name}: {inside}is not a capture (pcap, pcapng): {_looks_like(head)}")
+
+
+def _text_at(window: Window) -> str:
+    return window.data[window.pos : window.pos + _DUMP_SAMPLE_LEN].decode("utf-8", "replace")
 
 
 def _looks_like(head: bytes) -> str:
     if len(head) < MAGIC_LEN:
         return f"it has only {len(head)} byte{'' if len(head) == 1 else 's'}"
+    if head.startswith(b"PK\x03\x04"):
+        return f"it looks like {_zip_archive(head)}"
     for magic, what in _LOOKALIKES.items():
         if head.startswith(magic):
             return f"it looks like {what}"
@@ -208,7 +261,38 @@ def _looks_like(head: bytes) -> str:
         return "it starts with zeros only"
     if _is_text(head):
         return "it looks like text"
+    if _is_erf(head):
+        return "it looks like an Endace ERF file: `editcap -F pcapng` converts it"
     return f"it starts with {head[:MAGIC_LEN].hex(' ')}"
+
+
+def _zip_archive(head: bytes) -> str:
+    """Say what is in a ZIP archive, by its first entry (APPNOTE.TXT section 4.3.7)."""
+    name = head[30 : 30 + int.from_bytes(head[26:28], "little")].decode("utf-8", "replace")
+    if not name.isprintable() or not name or len(head) < 30:
+        return "a ZIP archive: unpack it first"
+    return f"a ZIP archive that holds {name}: unpack it first, `unzip -p FILE | pktlab ... -`"
+
+
+def _is_erf(head: bytes) -> bool:
+    """Say whether two ERF records, or one that is longer than the sample, stand at the start.
+
+    Each begins with a time (little-endian), type, flags, its own length, a loss counter and the length on the wire.
+    """
+    at, before = 0, 0
+    for _ in range(2):
+        if at + 16 > len(head):
+            return at > 16
+        seconds, kind, length = (
+            int.from_bytes(head[at + 4 : at + 8], "little"),
+            head[at + 8] & 0x7F,
+            head[at + 10 : at + 12],
+        )
+        is_near = abs(seconds - before) < 86_400 if before else seconds > 600_000_000
+        if not (is_near and 0 < kind <= 48 and int.from_bytes(length, "big") >= 16):
+            return False
+        at, before = at + int.from_bytes(length, "big"), seconds
+    return True
 
 
 def _is_text(head: bytes) -> bool:

@@ -10,9 +10,8 @@ from typing import Literal
 from pktlab.capture.output import Output, Target
 from pktlab.capture.pcap import PcapWriter
 from pktlab.capture.pcapng_writer import PcapngWriter
-from pktlab.capture.reader import CaptureReader
 from pktlab.capture.records import NS_PER_S, Interface
-from pktlab.capture.writing import CaptureWriter
+from pktlab.capture.writing import CaptureWriter, Described
 from pktlab.errors import CaptureError
 
 __all__ = ["open_writer"]
@@ -28,7 +27,7 @@ def open_writer(
     link_type: int | None = None,
     nanoseconds: bool | None = None,
     snaplen: int = 0,
-    like: CaptureReader | None = None,
+    like: Described | None = None,
     flush: bool = False,
 ) -> CaptureWriter:
     """Open a capture for writing; used with `with`, a failure leaves no half file behind.
@@ -74,7 +73,7 @@ def _open_pcap(
     link_type: int | None,
     nanoseconds: bool | None,
     snaplen: int,
-    like: CaptureReader | None,
+    like: Described | None,
     flush: bool,
 ) -> PcapWriter:
     likely = like.interfaces if like else []
@@ -92,7 +91,7 @@ def _open_pcapng(
     link_type: int | None,
     nanoseconds: bool | None,
     snaplen: int,
-    like: CaptureReader | None,
+    like: Described | None,
     flush: bool,
 ) -> PcapngWriter:
     template = Interface(1, snaplen, ticks_per_second=1_000_000 if nanoseconds is False else NS_PER_S)

@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from types import TracebackType
-from typing import Literal, NoReturn
+from typing import Literal, NoReturn, Protocol
 
 from pktlab.capture.linktypes import max_packet_len
+from pktlab.capture.other_blocks import Block
 from pktlab.capture.output import Output
-from pktlab.capture.records import Interface, Record
+from pktlab.capture.records import Interface, Record, Section
 from pktlab.errors import CaptureError
 
-__all__ = ["CaptureWriter"]
+__all__ = ["CaptureWriter", "Described"]
+
+
+class Described(Protocol):
+    """What a writer can be told to be like: a reader, or several merged."""
+
+    @property
+    def format(self) -> str:
+        """Return `"pcap"`, `"pcapng"` or `"hex dump"`."""
+
+    @property
+    def interfaces(self) -> list[Interface]:
+        """Return the interfaces met so far."""
+
+    @property
+    def sections(self) -> list[Section]:
+        """Return the sections met so far."""
+
+    def interface_of(self, record: Record) -> Interface:
+        """Return the interface that a packet was seen on."""
+
+    def watch_blocks(self, watcher: Callable[[Block], None]) -> None:
+        """Have each block without a packet told."""
 
 
 class CaptureWriter(ABC):

@@ -6,13 +6,14 @@ import gzip
 import io
 import random
 import tracemalloc
+from contextlib import suppress
 
 import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pktlab.capture import open_capture
+from pktlab.capture import open_capture, open_writer
 from pktlab.errors import CaptureError
 
 NASTY = (b"\xff\xff\xff\xff", b"\0\0\0\0", b"\x7f\xff\xff\xff", b"\xff\xff\xff\x7f", b"\x80\0\0\0", b"\0\0\x04\0")
@@ -81,3 +82,66 @@ def test_a_claimed_length_takes_no_memory(build, claim):
         tracemalloc.stop()
         assert (packets, "damaged at byte" in why) == (0, True)
         assert peak < 1 << 20
+
+
+DUMP = b"12:34:56.789 IP a > b\n\t0x0000:  4500 001c 0000  E...\n\t0x0006:  0102\n0000  01 02 03   ...\n000003\n"
+
+
+def survives(data: bytes, *, salvage: bool) -> int:
+    """Read, and write what was read, under a bound of memory; return how many packets there were."""
+    try:
+        reader = open_capture(io.BytesIO(data), salvage=salvage)
+    except CaptureError:
+        return 0
+    count = 0
+    with suppress(CaptureError), open_writer(io.BytesIO(), format="pcapng", like=reader) as writer:
+        for record in reader:
+            count += 1
+            with suppress(CaptureError):  # a link type or a time that pcapng cannot hold
+                writer.write(record)
+    assert isinstance(reader.names, dict)
+    assert isinstance(reader.drops, dict)
+    assert [hole.start for hole in reader.holes] == sorted(hole.start for hole in reader.holes)
+    return count
+
+
+def mutate(data: bytes, dice: random.Random) -> bytes:
+    mutant = bytearray(data)
+    for _ in range(dice.randint(1, 6)):
+        at, count = dice.randrange(len(mutant)), dice.choice((1, 2, 4, 16, 64))
+        how = dice.randrange(5)
+        if how == 0:
+            mutant[at : at + count] = dice.randbytes(count)
+        elif how == 1:
+            mutant[at : at + 4] = dice.choice(NASTY)
+        elif how == 2 and len(mutant) > count + 1:
+            del mutant[at : at + count]
+        elif how == 3:
+            mutant[at:at] = mutant[at : at + count]
+        else:
+            mutant[at : at + count] = bytes(count)
+        mutant = mutant or bytearray(1)
+    return bytes(mutant)
+
+
+def run_mutants(samples, each: int, seed: int) -> int:
+    dice = random.Random(seed)
+    packets = 0
+    for data in (*samples.values(), DUMP):
+        for pack in (bytes, gzip.compress, zstandard.compress):
+            for _ in range(each):
+                packets += survives(mutate(pack(data), dice), salvage=dice.random() < 0.7)
+    return packets
+
+
+def test_mutants_in_all_forms(samples):
+    assert run_mutants(samples, 12, 7) > 100
+
+
+@pytest.mark.thorough
+def test_ten_thousand_mutants(samples):
+    tracemalloc.start()
+    assert run_mutants(samples, 10_000 // (3 * (len(samples) + 1)) + 1, 8) > 1000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 64 << 20
