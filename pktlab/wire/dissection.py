@@ -88,7 +88,7 @@ class Dissection:
         return [
             one
             for layer in self.layers
-            if layer.header is not None and name.startswith(layer.header.layer.partition(".")[0])
+            if layer.header is not None and name.startswith(layer.header.schema.layer.partition(".")[0])
             for one in layer.spans()
             if one.row.name == name
         ]
@@ -264,7 +264,9 @@ class _Walk:
         return following
 
     def suggested(self, rule: Follows, header: Header) -> type[Header] | None:
-        """Return what the table has for the header's fields, or else for the first bits behind it."""
+        """Return what the table has for the header's fields, or else for the first byte or bits behind it."""
+        if rule.guess:
+            return self.guess(rule, header) if self.pos < self.end else None
         for name in (rule.by,) if isinstance(rule.by, str) else rule.by:
             following = rule.table.get(getattr(header, name))
             if following is not None:
@@ -272,6 +274,17 @@ class _Walk:
         if rule.version is None or self.pos >= self.end:
             return None
         return rule.version.get(self.data[self.pos] >> 4)
+
+    def guess(self, rule: Follows, header: Header) -> type[Header] | None:
+        """Return the first protocol that a field, or the first byte behind, suggests and that the bytes look like."""
+        for name in (rule.by,) if isinstance(rule.by, str) else rule.by:
+            following = rule.table.get(getattr(header, name))
+            if following is not None and following.looks_like(self.data, self.pos, self.end):
+                return following
+        following = None if rule.first is None else rule.first.get(self.data[self.pos])
+        if following is not None and following.looks_like(self.data, self.pos, self.end):
+            return following
+        return None
 
     def finish(self) -> Dissection:
         """Account for the bytes that no header claimed."""

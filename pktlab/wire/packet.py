@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 from construct import this
 
 from pktlab.wire import icmp, icmpv6
+from pktlab.wire.apps.dns import Dns, DnsTcp
+from pktlab.wire.apps.llmnr import Llmnr
+from pktlab.wire.apps.mdns import Mdns
 from pktlab.wire.arp import Arp
 from pktlab.wire.ethernet import Ethernet, Ieee8021ad, Ieee8023, Vlan
 from pktlab.wire.header import Header
@@ -37,6 +40,7 @@ class Follows(NamedTuple):
     unless : expression over the header: nothing of the kind follows
     quotes : what follows is the start of another packet, quoted in an error
     guess : the field is only a hint, like a port: what does not read as the header it suggests is not that protocol
+    first : with `guess`, where no hint holds, headers by the first byte behind
     """
 
     by: str | tuple[str, ...]
@@ -45,6 +49,7 @@ class Follows(NamedTuple):
     unless: Any = None
     quotes: bool = False
     guess: bool = False
+    first: Mapping[int, type[Header]] | None = None
 
 
 ETHERTYPES: dict[int, type[Header]] = {
@@ -56,6 +61,10 @@ IP_PROTOCOLS: dict[int, type[Header]] = {
 }  # fmt: skip
 FAMILIES: dict[int, type[Header]] = {2: Ip, 10: Ipv6, 24: Ipv6, 28: Ipv6, 30: Ipv6}
 VERSIONS: dict[int, type[Header]] = {4: Ip, 6: Ipv6}
+UDP_PORTS: dict[int, type[Header]] = {53: Dns, 5353: Mdns, 5355: Llmnr}
+TCP_PORTS: dict[int, type[Header]] = {53: DnsTcp}
+UDP_FIRST: dict[int, type[Header]] = {}
+TCP_FIRST: dict[int, type[Header]] = {}
 
 FOLLOWS: dict[type[Header], Follows] = {
     Ethernet: Follows("type", ETHERTYPES),
@@ -75,6 +84,8 @@ FOLLOWS: dict[type[Header], Follows] = {
     Ah: Follows("next_header", IP_PROTOCOLS),
     Icmp: Follows("type", dict.fromkeys(icmp.ERROR_TYPES, Ip), quotes=True),
     Icmpv6: Follows("type", dict.fromkeys(icmpv6.ERROR_TYPES, Ipv6), quotes=True),
+    Udp: Follows(("dstport", "srcport"), UDP_PORTS, guess=True, first=UDP_FIRST),
+    Tcp: Follows(("dstport", "srcport"), TCP_PORTS, guess=True, first=TCP_FIRST),
 }
 INSTEAD: dict[type[Header], tuple[Any, type[Header]]] = {
     Ethernet: (this.type < 0x0600, Ieee8023),
@@ -88,7 +99,7 @@ LINK_TYPES: dict[int, type[Header] | Mapping[int, type[Header]]] = {
 """Outermost header of each link type of tcpdump.org; raw IP is told by its version."""
 PROTOCOLS: tuple[type[Header], ...] = (
     Ethernet, Ieee8023, Vlan, Ieee8021ad, Sll, Sll2, Null, Loop, NullType, Arp, Ip, Icmp, Ipv6, HopByHop, Routing,
-    Fragment, DestinationOptions, Ah, Esp, Icmpv6, Udp, Tcp,
+    Fragment, DestinationOptions, Ah, Esp, Icmpv6, Udp, Tcp, Dns, DnsTcp, Mdns, Llmnr,
 )  # fmt: skip
 """Every header that can be a layer, from the link up."""
 LINK_LAYERS = (Ethernet, Ieee8023, Vlan, Ieee8021ad, Sll, Sll2, Null, Loop, NullType)
