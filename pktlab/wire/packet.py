@@ -11,9 +11,18 @@ from typing import Any, NamedTuple
 from construct import this
 
 from pktlab.wire import icmp, icmpv6
+from pktlab.wire.apps.dhcp import Dhcp
+from pktlab.wire.apps.dhcpv6 import Dhcpv6
 from pktlab.wire.apps.dns import Dns, DnsTcp
+from pktlab.wire.apps.http import METHODS, Http, Ssdp
 from pktlab.wire.apps.llmnr import Llmnr
 from pktlab.wire.apps.mdns import Mdns
+from pktlab.wire.apps.ntp import Ntp
+from pktlab.wire.apps.quic import Quic
+from pktlab.wire.apps.rtcp import Rtcp
+from pktlab.wire.apps.rtp import Rtp
+from pktlab.wire.apps.stun import Stun
+from pktlab.wire.apps.tls import CONTENT, Tls
 from pktlab.wire.arp import Arp
 from pktlab.wire.ethernet import Ethernet, Ieee8021ad, Ieee8023, Vlan
 from pktlab.wire.header import Header
@@ -61,10 +70,15 @@ IP_PROTOCOLS: dict[int, type[Header]] = {
 }  # fmt: skip
 FAMILIES: dict[int, type[Header]] = {2: Ip, 10: Ipv6, 24: Ipv6, 28: Ipv6, 30: Ipv6}
 VERSIONS: dict[int, type[Header]] = {4: Ip, 6: Ipv6}
-UDP_PORTS: dict[int, type[Header]] = {53: Dns, 5353: Mdns, 5355: Llmnr}
+UDP_PORTS: dict[int, type[Header]] = {
+    53: Dns, 67: Dhcp, 68: Dhcp, 123: Ntp, 546: Dhcpv6, 547: Dhcpv6, 1900: Ssdp, 5353: Mdns, 5355: Llmnr,
+}  # fmt: skip
 TCP_PORTS: dict[int, type[Header]] = {53: DnsTcp}
-UDP_FIRST: dict[int, type[Header]] = {}
-TCP_FIRST: dict[int, type[Header]] = {}
+UDP_FIRST: dict[int, type[Header]] = {0x00: Stun, 0x01: Stun, **dict.fromkeys(range(0x80, 0x100), Quic)}
+TCP_FIRST: dict[int, type[Header]] = {
+    **dict.fromkeys(CONTENT, Tls), **dict.fromkeys([ord("H"), *(method[0] for method in METHODS)], Http),
+}  # fmt: skip
+"""Protocols that are known by how they begin, on any port: by their first byte."""
 
 FOLLOWS: dict[type[Header], Follows] = {
     Ethernet: Follows("type", ETHERTYPES),
@@ -86,6 +100,7 @@ FOLLOWS: dict[type[Header], Follows] = {
     Icmpv6: Follows("type", dict.fromkeys(icmpv6.ERROR_TYPES, Ipv6), quotes=True),
     Udp: Follows(("dstport", "srcport"), UDP_PORTS, guess=True, first=UDP_FIRST),
     Tcp: Follows(("dstport", "srcport"), TCP_PORTS, guess=True, first=TCP_FIRST),
+    Quic: Follows("header_form", {1: Quic}, guess=True),
 }
 INSTEAD: dict[type[Header], tuple[Any, type[Header]]] = {
     Ethernet: (this.type < 0x0600, Ieee8023),
@@ -99,7 +114,8 @@ LINK_TYPES: dict[int, type[Header] | Mapping[int, type[Header]]] = {
 """Outermost header of each link type of tcpdump.org; raw IP is told by its version."""
 PROTOCOLS: tuple[type[Header], ...] = (
     Ethernet, Ieee8023, Vlan, Ieee8021ad, Sll, Sll2, Null, Loop, NullType, Arp, Ip, Icmp, Ipv6, HopByHop, Routing,
-    Fragment, DestinationOptions, Ah, Esp, Icmpv6, Udp, Tcp, Dns, DnsTcp, Mdns, Llmnr,
+    Fragment, DestinationOptions, Ah, Esp, Icmpv6, Udp, Tcp, Dns, DnsTcp, Mdns, Llmnr, Http, Ssdp,
+    Tls, Dhcp, Dhcpv6, Ntp, Stun, Quic, Rtp, Rtcp,
 )  # fmt: skip
 """Every header that can be a layer, from the link up."""
 LINK_LAYERS = (Ethernet, Ieee8023, Vlan, Ieee8021ad, Sll, Sll2, Null, Loop, NullType)

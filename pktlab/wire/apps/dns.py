@@ -1,7 +1,8 @@
 """DNS, the Domain Name System: header, questions, resource records; over UDP and, behind a length, over TCP.
 
-Spec: RFC 1035 section 4; RFC 2535 section 6.1 (AD, CD); RFC 6891 section 6.1 (OPT). Names may be compressed, which the closed list of nodes cannot
-express: `Name` is a Construct node of its own, so that a message has tree and builder, but no columns.
+Spec: RFC 1035 section 4; RFC 2535 section 6.1 (AD, CD); RFC 6891 section 6.1 (OPT). Names may be compressed, which the
+closed list of nodes cannot express: `Name` is a Construct node of its own, so that a message has tree and builder, but
+no columns.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ __all__ = ["TYPES", "Dns", "DnsTcp", "Question", "Record", "message_fits", "told
 TYPES = {
     1: "A", 2: "NS", 5: "CNAME", 6: "SOA", 10: "NULL", 12: "PTR", 13: "HINFO", 15: "MX", 16: "TXT", 17: "RP",
     18: "AFSDB", 24: "SIG", 25: "KEY", 28: "AAAA", 29: "LOC", 33: "SRV", 35: "NAPTR", 37: "CERT", 39: "DNAME",
-    41: "OPT", 43: "DS", 44: "SSHFP", 46: "RRSIG", 47: "NSEC", 48: "DNSKEY", 50: "NSEC3", 51: "NSEC3PARAM", 52: "TLSA",
-    59: "CDS", 60: "CDNSKEY", 61: "OPENPGPKEY", 63: "ZONEMD", 64: "SVCB", 65: "HTTPS", 99: "SPF", 249: "TKEY", 250: "TSIG",
-    251: "IXFR", 252: "AXFR", 255: "ANY", 256: "URI", 257: "CAA",
+    41: "OPT", 43: "DS", 44: "SSHFP", 46: "RRSIG", 47: "NSEC", 48: "DNSKEY", 50: "NSEC3", 51: "NSEC3PARAM",
+    52: "TLSA", 59: "CDS", 60: "CDNSKEY", 61: "OPENPGPKEY", 63: "ZONEMD", 64: "SVCB", 65: "HTTPS", 99: "SPF",
+    249: "TKEY", 250: "TSIG", 251: "IXFR", 252: "AXFR", 255: "ANY", 256: "URI", 257: "CAA",
 }  # fmt: skip
 OPCODES = {0: "query", 1: "inverse query", 2: "status", 4: "notify", 5: "update", 6: "stateful operations"}
 RCODES = {

@@ -144,7 +144,7 @@ class CountOf(Fill):
 
 
 class AsFar(Items):
-    """A tuple of header `subcon` as far as they can be read; what follows the last good one is left alone.
+    """A tuple of header `subcon` as far as they look like it and read; what follows the last is left alone.
 
     `least` : with fewer than so many, what made the next one fail is the error.
     """
@@ -157,7 +157,8 @@ class AsFar(Items):
         """Read items until the region ends or one does not read."""
         read = self.read_inner if cursor.trace is None or not self.names_itself else self.read_group
         items: list[Any] = []
-        while cursor.pos < cursor.end:
+        looks_like = self.subcon.header.looks_like
+        while len(items) < self.least or looks_like(cursor.data, cursor.pos, cursor.end):
             at, mark = cursor.pos, len(cursor.trace or ())
             try:
                 item = read(cursor, scope)
