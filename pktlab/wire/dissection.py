@@ -31,6 +31,12 @@ _UNLESS = {
 _INSTEAD = {
     kind: (expressions.evaluator(condition, over_header=True), other) for kind, (condition, other) in INSTEAD.items()
 }
+_HINTS = {
+    kind: [kind.schema.declared[name].index for name in ((rule.by,) if isinstance(rule.by, str) else rule.by)]
+    for kind, rule in FOLLOWS.items()
+    if rule.first is not None
+}
+"""Where the fields that rules guess by stand in a header's raw values: this is on the path of every packet."""
 
 
 @dataclass(slots=True)
@@ -258,15 +264,15 @@ class _Walk:
                 return binding.protocol
         if rule is None:
             return None
-        following = self.suggested(rule, header)
         self.guessed = rule.guess
+        if rule.first is not None:
+            return self.guess(rule, header, rule.first) if self.pos < self.end else None
+        following = self.suggested(rule, header)
         self.quoted = self.quoted or (rule.quotes and following is not None)
         return following
 
     def suggested(self, rule: Follows, header: Header) -> type[Header] | None:
-        """Return what the table has for the header's fields, or else for the first byte or bits behind it."""
-        if rule.guess:
-            return self.guess(rule, header) if self.pos < self.end else None
+        """Return what the table has for the header's fields, or else for the first bits behind it."""
         for name in (rule.by,) if isinstance(rule.by, str) else rule.by:
             following = rule.table.get(getattr(header, name))
             if following is not None:
@@ -275,14 +281,16 @@ class _Walk:
             return None
         return rule.version.get(self.data[self.pos] >> 4)
 
-    def guess(self, rule: Follows, header: Header) -> type[Header] | None:
+    def guess(self, rule: Follows, header: Header, first: Mapping[int, type[Header]]) -> type[Header] | None:
         """Return the first protocol that a field, or the first byte behind, suggests and that the bytes look like."""
-        for name in (rule.by,) if isinstance(rule.by, str) else rule.by:
-            following = rule.table.get(getattr(header, name))
-            if following is not None and following.looks_like(self.data, self.pos, self.end):
+        data, pos, end = self.data, self.pos, self.end
+        raw = header._raw
+        for index in _HINTS[type(header)]:
+            following = rule.table.get(raw[index])
+            if following is not None and following.looks_like(data, pos, end):
                 return following
-        following = None if rule.first is None else rule.first.get(self.data[self.pos])
-        if following is not None and following.looks_like(self.data, self.pos, self.end):
+        following = first.get(data[pos])
+        if following is not None and following.looks_like(data, pos, end):
             return following
         return None
 

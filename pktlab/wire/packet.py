@@ -49,7 +49,8 @@ class Follows(NamedTuple):
     unless : expression over the header: nothing of the kind follows
     quotes : what follows is the start of another packet, quoted in an error
     guess : the field is only a hint, like a port: what does not read as the header it suggests is not that protocol
-    first : with `guess`, where no hint holds, headers by the first byte behind
+    first : with `guess`, where no hint holds, headers by the first byte behind; `by` then names whole fields, no bits,
+        and what is suggested has to look like it (`Header.looks_like`) before it is read
     """
 
     by: str | tuple[str, ...]
@@ -74,7 +75,8 @@ UDP_PORTS: dict[int, type[Header]] = {
     53: Dns, 67: Dhcp, 68: Dhcp, 123: Ntp, 546: Dhcpv6, 547: Dhcpv6, 1900: Ssdp, 5353: Mdns, 5355: Llmnr,
 }  # fmt: skip
 TCP_PORTS: dict[int, type[Header]] = {53: DnsTcp}
-UDP_FIRST: dict[int, type[Header]] = {0x00: Stun, 0x01: Stun, **dict.fromkeys(range(0x80, 0x100), Quic)}
+LONG_HEADERS: dict[int, type[Header]] = dict.fromkeys(range(0x80, 0x100), Quic)
+UDP_FIRST: dict[int, type[Header]] = {0x00: Stun, 0x01: Stun, **LONG_HEADERS}
 TCP_FIRST: dict[int, type[Header]] = {
     **dict.fromkeys(CONTENT, Tls), **dict.fromkeys([ord("H"), *(method[0] for method in METHODS)], Http),
 }  # fmt: skip
@@ -100,7 +102,7 @@ FOLLOWS: dict[type[Header], Follows] = {
     Icmpv6: Follows("type", dict.fromkeys(icmpv6.ERROR_TYPES, Ipv6), quotes=True),
     Udp: Follows(("dstport", "srcport"), UDP_PORTS, guess=True, first=UDP_FIRST),
     Tcp: Follows(("dstport", "srcport"), TCP_PORTS, guess=True, first=TCP_FIRST),
-    Quic: Follows("header_form", {1: Quic}, guess=True),
+    Quic: Follows((), {}, guess=True, first=LONG_HEADERS),
 }
 INSTEAD: dict[type[Header], tuple[Any, type[Header]]] = {
     Ethernet: (this.type < 0x0600, Ieee8023),

@@ -29,7 +29,7 @@ def ntp_time(stamp: int) -> str:
     """Return a 64-bit NTP timestamp as text in UTC, as Wireshark writes it; 0 means that there is none.
 
     >>> ntp_time(0xC50204EBD0D41DBD)
-    'Sep 27, 2004 03:15:55.815736636 UTC'
+    'Sep 27, 2004 03:18:03.815736635 UTC'
     >>> ntp_time(0)
     'NULL'
     """
