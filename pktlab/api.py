@@ -27,7 +27,7 @@ Source = str | os.PathLike[str] | BinaryIO
 Protocols = Mapping[str, type[Header]]
 
 AS: dict[str, type[Header] | int] = {
-    **{header.protocol_name: header for header in reversed(PROTOCOLS) if "." not in header.protocol_name},
+    **{header.layer: header for header in reversed(PROTOCOLS) if "." not in header.layer},
     "raw": 101,
     "sll2": 276,
     "loop": 108,

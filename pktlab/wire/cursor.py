@@ -28,7 +28,7 @@ class Cursor:
     trace : list that receives a `Traced` for every field read, or None
     """
 
-    __slots__ = ("data", "end", "limit", "pos", "short", "trace")
+    __slots__ = ("base", "data", "end", "limit", "pos", "short", "trace")
 
     def __init__(
         self,
@@ -39,6 +39,7 @@ class Cursor:
         trace: list[Traced] | None = None,
     ) -> None:
         self.data = data
+        self.base = pos  # where offsets that stand in the data count from, as in compressed DNS names
         self.pos = pos
         self.end = len(data) if end is None else end
         self.limit = limit

@@ -32,6 +32,12 @@ _INSTEAD = {
     kind: [(expressions.evaluator(condition, over_header=True), other) for condition, other in rules]
     for kind, rules in INSTEAD.items()
 }
+_HINTS = {
+    kind: [kind.schema.declared[name].index for name in ((rule.by,) if isinstance(rule.by, str) else rule.by)]
+    for kind, rule in FOLLOWS.items()
+    if rule.first is not None
+}
+"""Where the fields that rules guess by stand in a header's raw values: this is on the path of every packet."""
 
 
 @dataclass(slots=True)
@@ -89,7 +95,7 @@ class Dissection:
         return [
             one
             for layer in self.layers
-            if layer.header is not None and name.startswith(layer.header.layer.partition(".")[0])
+            if layer.header is not None and name.startswith(layer.header.schema.layer.partition(".")[0])
             for one in layer.spans()
             if one.row.name == name
         ]
@@ -180,9 +186,7 @@ class _Walk:
             other = next((other for holds, other in _INSTEAD[kind] if holds(header)), None)
             if other is not None:
                 return self.read(other)
-        layer = Layer(
-            header.protocol_name, header, self.pos, cursor.pos, self.end, self.limit, error, quoted=self.quoted
-        )
+        layer = Layer(header.layer, header, self.pos, cursor.pos, self.end, self.limit, error, quoted=self.quoted)
         layer.trace = cursor.trace
         self.pos = cursor.pos
         return layer
@@ -269,8 +273,10 @@ class _Walk:
                 return binding.protocol
         if rule is None:
             return None
-        following = self.suggested(rule, header)
         self.guessed = rule.guess
+        if rule.first is not None:
+            return self.guess(rule, header, rule.first) if self.pos < self.end else None
+        following = self.suggested(rule, header)
         self.quoted = self.quoted or (rule.quotes and following is not None)
         return following
 
@@ -283,6 +289,19 @@ class _Walk:
         if rule.version is not None and self.pos < self.end:
             return rule.version.get(self.data[self.pos] >> 4, rule.otherwise)
         return rule.otherwise
+
+    def guess(self, rule: Follows, header: Header, first: Mapping[int, type[Header]]) -> type[Header] | None:
+        """Return the first protocol that a field, or the first byte behind, suggests and that the bytes look like."""
+        data, pos, end = self.data, self.pos, self.end
+        raw = header._raw
+        for index in _HINTS[type(header)]:
+            following = rule.table.get(raw[index])
+            if following is not None and following.looks_like(data, pos, end):
+                return following
+        following = first.get(data[pos])
+        if following is not None and following.looks_like(data, pos, end):
+            return following
+        return None
 
     def finish(self) -> Dissection:
         """Account for the bytes that no header claimed."""

@@ -77,7 +77,7 @@ class FieldDecl:
         self.base: str = more["base"]
         self.digits: int | None = more["digits"]
         self.min: int | None = more["min"]
-        self.equals: int | None = more["equals"]
+        self.equals: int | bytes | None = more["equals"]
         self.wire_name: str | None = more["name"]
         self.bits: list[BitsDecl] = []
         self.index = -1  # place in the header's tuple of raw values
@@ -165,7 +165,7 @@ class BitsDecl:
         self.base: str = more["base"]
         self.digits: int | None = more["digits"]
         self.min: int | None = more["min"]
-        self.equals: int | None = more["equals"]
+        self.equals: int | bytes | None = more["equals"]
         self.wire_name: str | None = more["name"]
         self.kind = _kind(word.inner, as_, names)
         self.row: Row
@@ -214,7 +214,7 @@ def field(
     base: str = "dec",
     digits: int | None = None,
     min: int | None = None,
-    equals: int | None = None,
+    equals: int | bytes | None = None,
     name: str | None = None,
 ) -> Any:
     """Declare one field.
@@ -250,7 +250,7 @@ def bits(
     base: str = "dec",
     digits: int | None = None,
     min: int | None = None,
-    equals: int | None = None,
+    equals: int | bytes | None = None,
     name: str | None = None,
 ) -> Any:
     """Declare the bits `mask` of the packed `word` (a `field` above it in the same class body).

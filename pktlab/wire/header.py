@@ -36,18 +36,19 @@ class Header:
     Class keywords
     --------------
     layer : what the names of its fields start with, e.g. ``"udp"``
-    protocol : what the layer is called in a packet, where that differs: UDP-Lite is ``"udplite"`` with `udp.srcport`
     payload_len : expression over its fields: how many bytes belong to it behind the header; `this.header_len` is
         there too, the bytes of the header itself
     open_if : expression: holds where `payload_len` says nothing and the payload runs to the end of what there is
     label : what people call the protocol
+    prefix : what the names of its fields start with, where that is not `layer`: mDNS has the names of DNS
+
+    A subclass of a header class that declares no field of its own has those of its parent.
 
     Headers are values: equal if their fields are, never changed by building; `replace` makes a changed one.
     """
 
     schema: ClassVar[Layout]
     layer: ClassVar[str]
-    protocol_name: ClassVar[str]
     label: ClassVar[str]
     payload_len: ClassVar[Any] = None
     open_if: ClassVar[Any] = None
@@ -63,16 +64,17 @@ class Header:
     _error: WireError | None = None
 
     def __init_subclass__(
-        cls, *, layer: str, label: str = "", protocol: str = "", payload_len: Any = None, open_if: Any = None
+        cls, *, layer: str, label: str = "", payload_len: Any = None, open_if: Any = None, prefix: str = ""
     ) -> None:
-        declared = [one for one in vars(cls).values() if isinstance(one, FieldDecl)]
-        taken = [one.attr for one in declared if hasattr(Header, one.attr) or one.attr in Header.__annotations__]
+        own = [one for one in vars(cls).values() if isinstance(one, FieldDecl)]
+        inherited = getattr(cls, "schema", None)
+        declared = own or ([] if inherited is None else inherited.fields)
+        taken = [one.attr for one in own if hasattr(Header, one.attr) or one.attr in Header.__annotations__]
         if taken:
             raise TypeError(f"{cls.__name__}: {', '.join(taken)} is a word of Header itself; use {taken[0]}_")
         cls.layer = layer
-        cls.protocol_name = protocol or layer
         cls.label = label or cls.__name__
-        cls.schema = Layout(cls, layer, declared)
+        cls.schema = Layout(cls, prefix or layer, declared)
         cls.HEADER_LEN = cls.schema.fixed_size
         cls.payload_len = payload_len
         cls.open_if = open_if
@@ -131,6 +133,15 @@ class Header:
         header = cls.schema.read_from(Cursor(bytes(data), offset, end, limit))
         assert isinstance(header, cls)
         return header
+
+    @classmethod
+    def looks_like(cls, data: bytes, start: int, end: int) -> bool:
+        """Tell at a glance whether the bytes from `start` to `end` may be such a header.
+
+        Only asked where nothing but a port or a first byte suggests it. A protocol whose fields alone refuse hardly
+        anything says here what else has to hold; reading is still what decides.
+        """
+        return end - start >= cls.HEADER_LEN
 
     def _not_read(self, name: str) -> AttributeError:
         """Return the error for a field behind the place where reading ended."""

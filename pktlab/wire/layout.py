@@ -299,7 +299,7 @@ class Layout(Readable):
         if one.min is not None and value < one.min:
             raise Malformed(self.layer, at, one.row.name, value, f"is under {one.min}")
         if one.equals is not None and value != one.equals:
-            raise Malformed(self.layer, at, one.row.name, value, f"is not {one.equals}")
+            raise Malformed(self.layer, at, one.row.name, value, f"is not {one.equals!r}")
 
     # ---- ranges
 

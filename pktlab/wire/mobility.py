@@ -119,7 +119,7 @@ class OtherMessage(Header, layer="mip6"):
     unknown_type_data: bytes = field(GreedyBytes, "Message Data", default=bytes(2))
 
 
-class Mobility(Header, layer="mip6", protocol="mipv6", label="Mobile IPv6"):
+class Mobility(Header, layer="mipv6", prefix="mip6", label="Mobile IPv6"):
     """RFC 6275 section 6.1.1. `hlen` counts units of 8 bytes after the first."""
 
     proto: int = field(Int8ub, "Payload protocol", names=IpProtocol, default=59)

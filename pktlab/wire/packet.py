@@ -11,6 +11,18 @@ from typing import Any, NamedTuple
 from construct import this
 
 from pktlab.wire import icmp, icmpv6
+from pktlab.wire.apps.dhcp import Dhcp
+from pktlab.wire.apps.dhcpv6 import Dhcpv6
+from pktlab.wire.apps.dns import Dns, DnsTcp
+from pktlab.wire.apps.http import METHODS, Http, Ssdp
+from pktlab.wire.apps.llmnr import Llmnr
+from pktlab.wire.apps.mdns import Mdns
+from pktlab.wire.apps.ntp import Ntp
+from pktlab.wire.apps.quic import Quic
+from pktlab.wire.apps.rtcp import Rtcp
+from pktlab.wire.apps.rtp import Rtp
+from pktlab.wire.apps.stun import Stun
+from pktlab.wire.apps.tls import CONTENT, Tls
 from pktlab.wire.arp import Arp
 from pktlab.wire.dccp import Dccp
 from pktlab.wire.ethernet import Ethernet, Ieee8021ad, Ieee8021ah, Ieee8023, Vlan, VlanLength
@@ -52,6 +64,8 @@ class Follows(NamedTuple):
     unless : expression over the header: nothing of the kind follows
     quotes : what follows is the start of another packet, quoted in an error
     guess : the field is only a hint, like a port: what does not read as the header it suggests is not that protocol
+    first : with `guess`, where no hint holds, headers by the first byte behind; `by` then names whole fields, no bits,
+        and what is suggested has to look like it (`Header.looks_like`) before it is read
     """
 
     by: str | tuple[str, ...]
@@ -61,6 +75,7 @@ class Follows(NamedTuple):
     unless: Any = None
     quotes: bool = False
     guess: bool = False
+    first: Mapping[int, type[Header]] | None = None
 
 
 ETHERTYPES: dict[int, type[Header]] = {
@@ -85,10 +100,20 @@ IP_PROTOCOLS: dict[int, type[Header]] = {
 IPV6_PROTOCOLS: dict[int, type[Header]] = {**IP_PROTOCOLS, 103: Pim6, 112: Vrrp6}
 """The same over IPv6; two have other sums or addresses there."""
 GRE_TYPES: dict[int, type[Header]] = {**ETHERTYPES, 0x88BE: Erspan, 0x22EB: Erspan3}
-UDP_PORTS: dict[int, type[Header]] = {2152: Gtpu, 3544: Ipv6, 4789: Vxlan, 6081: Geneve, 6635: Mpls, 8472: Vxlan}
-"""Ports that suggest a protocol; 3544 is Teredo, of which the bare form is read."""
 FAMILIES: dict[int, type[Header]] = {2: Ip, 10: Ipv6, 24: Ipv6, 28: Ipv6, 30: Ipv6}
 VERSIONS: dict[int, type[Header]] = {4: Ip, 6: Ipv6}
+UDP_PORTS: dict[int, type[Header]] = {
+    53: Dns, 67: Dhcp, 68: Dhcp, 123: Ntp, 546: Dhcpv6, 547: Dhcpv6, 1900: Ssdp, 2152: Gtpu, 3544: Ipv6, 4789: Vxlan,
+    5353: Mdns, 5355: Llmnr, 6081: Geneve, 6635: Mpls, 8472: Vxlan,
+}  # fmt: skip
+"""Ports that suggest a protocol; 3544 is Teredo, of which the bare form is read."""
+TCP_PORTS: dict[int, type[Header]] = {53: DnsTcp}
+LONG_HEADERS: dict[int, type[Header]] = dict.fromkeys(range(0x80, 0x100), Quic)
+UDP_FIRST: dict[int, type[Header]] = {0x00: Stun, 0x01: Stun, **LONG_HEADERS}
+TCP_FIRST: dict[int, type[Header]] = {
+    **dict.fromkeys(CONTENT, Tls), **dict.fromkeys([ord("H"), *(method[0] for method in METHODS)], Http),
+}  # fmt: skip
+"""Protocols that are known by how they begin, on any port: by their first byte."""
 
 FOLLOWS: dict[type[Header], Follows] = {
     Ethernet: Follows("type", ETHERTYPES),
@@ -116,7 +141,6 @@ FOLLOWS: dict[type[Header], Follows] = {
     Routing: Follows("nxt", IPV6_PROTOCOLS),
     Fragment: Follows("nxt", IPV6_PROTOCOLS, unless=this.offset > 0),
     Ah: Follows("next_header", IP_PROTOCOLS),
-    Udp: Follows(("dstport", "srcport"), UDP_PORTS, guess=True),
     Pim: Follows((), {}, version=VERSIONS, unless=this.type != 1),
     Pim6: Follows((), {}, version=VERSIONS, unless=this.type != 1),
     Gre: Follows("inside", GRE_TYPES),
@@ -129,6 +153,9 @@ FOLLOWS: dict[type[Header], Follows] = {
     Gtpu: Follows((), {}, version=VERSIONS, unless=this.message != G_PDU),
     Icmp: Follows("type", dict.fromkeys(icmp.ERROR_TYPES, Ip), quotes=True),
     Icmpv6: Follows("type", dict.fromkeys(icmpv6.ERROR_TYPES, Ipv6), quotes=True),
+    Udp: Follows(("dstport", "srcport"), UDP_PORTS, guess=True, first=UDP_FIRST),
+    Tcp: Follows(("dstport", "srcport"), TCP_PORTS, guess=True, first=TCP_FIRST),
+    Quic: Follows((), {}, guess=True, first=LONG_HEADERS),
 }
 INSTEAD: dict[type[Header], tuple[tuple[Any, type[Header]], ...]] = {
     Ethernet: ((this.type < 0x0600, Ieee8023),),
@@ -155,6 +182,7 @@ PROTOCOLS: tuple[type[Header], ...] = (
     Arp, Ip, Icmp, Ipv6, HopByHop, Routing, Fragment, DestinationOptions, Ah, Esp, Icmpv6, Udp, Tcp,
     UdpLite, Sctp, Dccp, Mobility, Igmp, Igmp3Report, Ospf, Ospf3, Vrrp, Vrrp3, Vrrp6, Pim, Pim6,
     Gre, Pptp, Erspan, Erspan3, Vxlan, Geneve, EtherIp, Gtpu,
+    Dns, DnsTcp, Mdns, Llmnr, Http, Ssdp, Tls, Dhcp, Dhcpv6, Ntp, Stun, Quic, Rtp, Rtcp,
 )  # fmt: skip
 """Every header that can be a layer, from the link up."""
 LINK_LAYERS = (

@@ -69,7 +69,7 @@ class PppoeTag(Header, layer="pppoed", label="Tag"):
         return TAG_NAMES.get(self.tag, f"Tag {self.tag:#06x}")
 
 
-class PppoeDiscovery(Header, layer="pppoe", protocol="pppoed", label="PPP-over-Ethernet Discovery"):
+class PppoeDiscovery(Header, layer="pppoed", prefix="pppoe", label="PPP-over-Ethernet Discovery"):
     """RFC 2516 section 5. `payload_length` counts the tags."""
 
     _version_type = field(Int8ub)
@@ -86,7 +86,7 @@ class PppoeDiscovery(Header, layer="pppoe", protocol="pppoed", label="PPP-over-E
 
 
 class PppoeSession(
-    Header, layer="pppoe", protocol="pppoes", label="PPP-over-Ethernet Session", payload_len=this.payload_length
+    Header, layer="pppoes", prefix="pppoe", label="PPP-over-Ethernet Session", payload_len=this.payload_length
 ):
     """RFC 2516 section 6. What is behind `payload_length` is Ethernet padding."""
 

@@ -14,7 +14,7 @@ from pktlab.wire.header import Header
 __all__ = ["UdpLite"]
 
 
-class UdpLite(Header, layer="udp", protocol="udplite", label="Lightweight User Datagram Protocol"):
+class UdpLite(Header, layer="udplite", prefix="udp", label="Lightweight User Datagram Protocol"):
     """Where UDP has its length stands how much is covered: 0 for all, else at least these 8 bytes.
 
     The length in the pseudo-header is that of the IP payload, whatever is covered; a checksum has to be there.

@@ -31,7 +31,9 @@ PROTOCOLS = {
 }  # fmt: skip
 """What is switched on in tshark, and compared here; tunnels, links and applications have tests of their own."""
 COMPARED = tuple(
-    header for header in wire.PROTOCOLS if header.layer in PROTOCOLS and header.__name__ not in ("UdpLite", "VlanLength")
+    header
+    for header in wire.PROTOCOLS
+    if header.layer in PROTOCOLS and header.__name__ not in ("UdpLite", "VlanLength")
 )
 OPTIONS = (
     "ip.defragment:FALSE", "ipv6.defragment:FALSE", "tcp.desegment_tcp_streams:FALSE", "tcp.try_heuristic_first:FALSE",
