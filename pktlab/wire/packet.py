@@ -125,7 +125,7 @@ FOLLOWS: dict[type[Header], Follows] = {
     Sll: Follows("etype", SLL_TYPES),
     Sll2: Follows("etype", SLL_TYPES),
     Llc: Follows(("type", "cisco_pid", "dsap"), SAPS, unless=this.control != 3),
-    Mpls: Follows("bottom", {0: Mpls}, version=VERSIONS),
+    Mpls: Follows("bottom", {0: Mpls}, version=VERSIONS, guess=True),
     PppoeSession: Follows((), {}, otherwise=Ppp),
     Ppp: Follows("protocol", PPP_PROTOCOLS),
     PppCompressed: Follows("protocol", PPP_PROTOCOLS),

@@ -16,7 +16,7 @@ from pktlab.wire.cursor import Cursor
 from pktlab.wire.ipv4 import PseudoIpv4
 from pktlab.wire.ipv6 import PseudoIpv6
 
-__all__ = ["HEADERS", "build", "check_codec", "nested"]
+__all__ = ["DRAWN", "HEADERS", "build", "check_codec", "nested"]
 
 
 def nested(header: type[Header]) -> Iterator[type[Header]]:
@@ -28,8 +28,10 @@ def nested(header: type[Header]) -> Iterator[type[Header]]:
                 yield from nested(node.header)
 
 
-HEADERS = tuple(dict.fromkeys(one for header in (*PROTOCOLS, PseudoIpv4, PseudoIpv6) for one in nested(header)))
-"""Every header of every protocol page."""
+DRAWN = tuple(header for header in PROTOCOLS if not header.__module__.startswith("pktlab.wire.apps."))
+"""Protocols down to the transport: their nodes are the closed list. What applications say is in tests/wire/apps."""
+HEADERS = tuple(dict.fromkeys(one for header in (*DRAWN, PseudoIpv4, PseudoIpv6) for one in nested(header)))
+"""Every header of their pages."""
 
 
 def build(header: Header) -> bytes:
@@ -49,12 +51,13 @@ class Read(NamedTuple):
 def reads(header: Header, start: int) -> Iterator[Read]:
     """Yield, in order, what reading the bytes of `header` asks for, told from its declarations and its value."""
     layout = header.schema
-    yield Read(header.layer, start, header.HEADER_LEN)
+    yield Read(header.schema.layer, start, header.HEADER_LEN)
     at = start + header.HEADER_LEN
     scope = {name: one.number(header._raw[one.index]) for name, one in layout.declared.items()}
     for declared in layout.tail:
         value = header._raw[declared.index]
-        name = f"{header.layer}.{declared.wire_name}" if declared.wire_name else header.layer
+        layer = header.schema.layer  # what names start with
+        name = f"{layer}.{declared.wire_name}" if declared.wire_name else layer
         size = 0 if value is None else len(declared.subcon.build(value, **scope))
         yield from tail_reads(declared.subcon, name, value, scope, at, size)
         at += size

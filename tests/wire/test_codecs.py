@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pktlab.testing import damaged, from_schema
@@ -36,7 +36,7 @@ def test_any_bytes_give_a_value_or_a_wire_error(header: type[Header]) -> None:
 
 @every_header
 def test_values_with_faults_build_and_parse_or_are_refused(header: type[Header]) -> None:
-    @settings(max_examples=15)
+    @settings(max_examples=15, suppress_health_check=list(HealthCheck))  # a fault in a length asks for much
     @given(from_schema(header, faults=True))
     def check(value: Header) -> None:
         check_any_bytes(header, build(value))

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from pktlab.capture import open_capture
 from pktlab.errors import CaptureError, Malformed, Truncated
 from pktlab.testing import damaged, from_schema
-from pktlab.wire import LINK_TYPES, PROTOCOLS, Dissection, Header, bind, dissect, field
+from pktlab.wire import LINK_TYPES, Dissection, Header, bind, dissect, field
 from pktlab.wire.ethernet import Ethernet
 from pktlab.wire.ipv4 import Ip
 from pktlab.wire.ipv6 import Ipv6
 
-from .codecs import build
+from .codecs import DRAWN, build
 
 ETH = "020000000002 020000000001"
 IPV6_ENDS = "20010db8000000000000000000000001 20010db8000000000000000000000002"
@@ -320,7 +320,7 @@ def test_a_binding_for_another_value_does_nothing() -> None:
 
 # ---- every byte is accounted for
 
-firsts = st.sampled_from([*LINK_TYPES, 54321]) | st.sampled_from(PROTOCOLS)
+firsts = st.sampled_from([*LINK_TYPES, 54321]) | st.sampled_from(DRAWN)
 
 
 @given(st.binary(max_size=200), firsts, st.integers(0, 6))
@@ -328,7 +328,7 @@ def test_every_byte_of_random_packets(data: bytes, first: type[Header] | int, fc
     dissected(data, first, fcs_len=fcs_len)
 
 
-DAMAGED = st.sampled_from(PROTOCOLS).flatmap(lambda header: st.tuples(st.just(header), damaged(header)))
+DAMAGED = st.sampled_from(DRAWN).flatmap(lambda header: st.tuples(st.just(header), damaged(header)))
 
 
 @given(DAMAGED, st.binary(max_size=90))
@@ -337,13 +337,13 @@ def test_every_byte_of_damaged_packets(case: tuple[type[Header], tuple[bytes, ob
     dissected(data + behind, header)
 
 
-@given(st.sampled_from(PROTOCOLS).flatmap(from_schema), st.binary(max_size=90))
+@given(st.sampled_from(DRAWN).flatmap(from_schema), st.binary(max_size=90))
 def test_every_byte_of_valid_packets(header: Header, behind: bytes) -> None:
     dissected(build(header) + behind, type(header))
 
 
 IP_CHAINS = st.lists(
-    st.sampled_from([header for header in PROTOCOLS if header.layer.startswith(("ip", "ah", "icmp", "udp"))]).flatmap(
+    st.sampled_from([header for header in DRAWN if header.layer.startswith(("ip", "ah", "icmp", "udp"))]).flatmap(
         lambda header: from_schema(header, faults=True)
     ),
     min_size=1,
