@@ -87,7 +87,7 @@ def test_faults_give_derived_fields_values_of_their_own() -> None:
     plain = drawn(from_schema(Tcp), 60)
     spoilt = drawn(from_schema(Tcp, faults=True), 60)
     assert all("hdr_len=AUTO" in repr(value) for value in plain)
-    assert 3 <= sum("hdr_len=AUTO" not in repr(value) for value in spoilt) <= 40
+    assert 1 <= sum("hdr_len=AUTO" not in repr(value) for value in spoilt) <= 40
 
 
 @pytest.mark.parametrize("node", [construct.CString("utf8"), construct.GreedyRange(Int8ub), construct.VarInt])
