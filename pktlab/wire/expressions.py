@@ -42,10 +42,16 @@ def evaluator(expression: Any, *, over_header: bool = False) -> Evaluator:
     >>> evaluator(this.hdr_len * 4 - 20)({"hdr_len": 6})
     4
     """
+    if expression is None:
+        return _nothing
     held: dict[str, Any] = {}
     source = _source(expression, held, "scope.{}" if over_header else "scope[{!r}]")
     function: Evaluator = eval(f"lambda scope: {source}", held)  # names and operators of a schema, nothing from outside
     return function
+
+
+def _nothing(_: Any) -> None:
+    """Stand for an expression that is not there: compiling one for every header would be felt at start-up."""
 
 
 def _source(expression: Any, held: dict[str, Any], reading: str) -> str:

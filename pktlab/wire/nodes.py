@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import construct
@@ -108,11 +109,15 @@ class Bounded(Readable, construct.Subconstruct):
     def __init__(self, length: Any, subcon: Any) -> None:
         super().__init__(subconstruct(subcon))
         self.length = length
-        self.length_of = expressions.evaluator(length)
         self.read_inner = reader_of(self.subcon)
         self.owner = "bounded"
         self.limit = f"{expressions.text(length)} bytes"
         self.empty: Any = None
+
+    @cached_property
+    def length_of(self) -> expressions.Evaluator:
+        """The length as a function of the scope; compiled when first asked for, which few protocols ever are."""
+        return expressions.evaluator(self.length)
 
     def adopt(self, owner: str, limit: str) -> None:
         """Take the names that errors use: the field it is the value of, and the length field."""
@@ -163,8 +168,12 @@ class When(Readable, construct.Subconstruct):
     def __init__(self, condition: Any, subcon: Any) -> None:
         super().__init__(subconstruct(subcon))
         self.condition = condition
-        self.holds = expressions.evaluator(condition)
         self.read_inner = reader_of(self.subcon)
+
+    @cached_property
+    def holds(self) -> expressions.Evaluator:
+        """The condition as a function of the scope."""
+        return expressions.evaluator(self.condition)
 
     def _sizeof(self, context: Any, path: str) -> int:
         raise construct.SizeofError("it may be absent", path=path)
@@ -183,11 +192,15 @@ class Switch(Readable):
     def __init__(self, key: Any, cases: dict[Any, Any], default: Any) -> None:
         super().__init__()
         self.key = key
-        self.key_of = expressions.evaluator(key)
         self.cases = {value: subconstruct(case) for value, case in cases.items()}
         self.default = subconstruct(default)
         self.readers = {value: reader_of(case) for value, case in self.cases.items()}
         self.read_default = reader_of(self.default)
+
+    @cached_property
+    def key_of(self) -> expressions.Evaluator:
+        """The key as a function of the scope."""
+        return expressions.evaluator(self.key)
 
     def case(self, scope: Any) -> Any:
         """Return the Construct object that `scope` selects."""
