@@ -10,7 +10,7 @@ from construct import Bytes, GreedyBytes, Int8ub, Int16ub, Int32ub, Pass, this
 from pktlab.wire.fields import AUTO, bits, field
 from pktlab.wire.fills import internet_checksum
 from pktlab.wire.header import Header
-from pktlab.wire.mld import MldMessage, MldReport
+from pktlab.wire.mld import MldMessage, MldQuery, MldReport
 from pktlab.wire.nodes import Bounded, Items, Switch
 from pktlab.wire.values import IPV6
 
@@ -231,7 +231,7 @@ class Icmpv6(Header, layer="icmpv6", label="Internet Control Message Protocol v6
         Switch(
             this.type,
             {
-                1: Reserved, 2: TooBig, 3: Reserved, 4: Problem, 128: Echo, 129: Echo, 130: MldMessage,
+                1: Reserved, 2: TooBig, 3: Reserved, 4: Problem, 128: Echo, 129: Echo, 130: MldQuery,
                 131: MldMessage, 132: MldMessage, 133: RouterSolicitation,
                 134: RouterAdvertisement, 135: NeighborSolicitation, 136: NeighborAdvertisement,
                 137: NeighborRedirect, 143: MldReport,
@@ -258,7 +258,7 @@ class Icmpv6(Header, layer="icmpv6", label="Internet Control Message Protocol v6
                 return f" for {target}"
             case NeighborAdvertisement(target_address=target):
                 return f" of {target}"
-            case MldMessage(multicast_address=group):
+            case MldMessage(multicast_address=group) | MldQuery(multicast_address=group):
                 return f" {group}"
             case MldReport(records=records):
                 return f" {', '.join(record.summary() for record in records)}".rstrip()

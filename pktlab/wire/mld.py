@@ -12,7 +12,7 @@ from pktlab.wire.header import Header
 from pktlab.wire.nodes import Bounded, Items
 from pktlab.wire.values import IPV6
 
-__all__ = ["MldMessage", "MldRecord", "MldReport"]
+__all__ = ["MldMessage", "MldQuery", "MldRecord", "MldReport"]
 
 RECORD_NAMES = {
     1: "MODE_IS_INCLUDE", 2: "MODE_IS_EXCLUDE", 3: "CHANGE_TO_INCLUDE", 4: "CHANGE_TO_EXCLUDE",
@@ -40,7 +40,15 @@ class MldQueryV2(Header, layer="icmpv6.mld"):
 
 
 class MldMessage(Header, layer="icmpv6.mld"):
-    """RFC 2710 section 3: query, report, done; a longer query is of version 2, whose delay is a code."""
+    """RFC 2710 section 3: report and done."""
+
+    maximum_response_delay: int = field(Int16ub, "Maximum Response Delay, ms", default=0)
+    reserved: bytes = field(Bytes(2), "Reserved", name="", default=bytes(2))
+    multicast_address: str = field(Bytes(16), "Multicast Address", as_=IPV6)
+
+
+class MldQuery(Header, layer="icmpv6.mld"):
+    """RFC 2710 section 3; a longer query is of version 2, whose delay is a code."""
 
     maximum_response_delay: int = field(Int16ub, "Maximum Response Delay, ms", default=0)
     reserved: bytes = field(Bytes(2), "Reserved", name="", default=bytes(2))

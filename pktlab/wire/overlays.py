@@ -42,7 +42,6 @@ class GeneveOption(Header, layer="geneve.option", label="Option"):
     type: int = field(Int8ub, "Type", base="hex")
     type_critical: bool = bits(type, 0x80, "Critical", as_=bool, name="type.critical", default=None)
     _flags = field(Int8ub)
-    flags: int = bits(_flags, 0xFF, "Flags", base="hex", default=None)
     flags_reserved: int = bits(_flags, 0xE0, "Reserved", name="flags.reserved", default=0)
     length: int = bits(_flags, 0x1F, "Length", scale=4, name="", default=AUTO)
     data: bytes = field(Bounded(this.length, GreedyBytes), "Data", name="unknown.data", default=b"")
@@ -64,7 +63,7 @@ class Geneve(Header, layer="geneve", label="Generic Network Virtualization Encap
     flags_reserved: int = bits(flags, 0x3F, "Reserved", name="flags.reserved", default=None)
     proto_type: int = field(Int16ub, "Protocol Type", base="hex", names=EtherType)
     vni: int = field(Int24ub, "Virtual Network Identifier", base="hex")
-    reserved: int = field(Int8ub, "Reserved", default=0)
+    reserved: int = field(Int8ub, "Reserved", base="hex", default=0)
     options: tuple[GeneveOption, ...] = field(
         Bounded(this.opt_len, Items(GeneveOption)), "Options", name="", default=()
     )

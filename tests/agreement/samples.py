@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from pktlab.testing import damaged, from_schema
 from pktlab.testing.damage import steering_names
 from pktlab.testing.plan import plan_of
-from pktlab.wire import FOLLOWS, LINK_TYPES, Found, Header, icmp, icmpv6, ipv4, tcp
+from pktlab.wire import FOLLOWS, LINK_TYPES, Found, Header, icmp, icmpv6, ipv4, mld, tcp
 from pktlab.wire import build as build_packet
 from pktlab.wire.icmp import Icmp
 from pktlab.wire.icmpv6 import Icmpv6
@@ -86,7 +86,8 @@ def way_to(header: type[Header]) -> tuple[int, list[tuple[type[Header], str, int
         link, steps = ways[below]
         for value, kind in FOLLOWS[below].table.items():
             if kind not in ways:
-                ways[kind] = link, [*steps, (below, FOLLOWS[below].by, value)]
+                by = FOLLOWS[below].by
+                ways[kind] = link, [*steps, (below, by if isinstance(by, str) else by[0], value)]
                 queue.append(kind)
     ways.update({kind: ways[same] for same, kind in _instead() if same in ways})
     return ways[header]
@@ -208,7 +209,7 @@ def carriers(option: Header) -> tuple[Header, ...]:
 
 
 def pointed_packets(count: int) -> list[Packet]:
-    """Return IPv4 packets whose options have pointers that fit, and errors with a pointer or an MTU.
+    """Return IPv4 packets whose options have pointers that fit, errors with a pointer or an MTU, and short MLD queries.
 
     Few pointers drawn over their full range fit; with one that does not, tshark reads none of the option's slots.
     """
@@ -238,6 +239,8 @@ def pointed_packets(count: int) -> list[Packet]:
             (58, Icmpv6(type=2, body=icmpv6.TooBig(mtu=word()))),
             (1, Icmp(type=3, code=4, body=icmp.Unreachable(mtu=word(2)))),
         ]
+        query = mld.MldQuery(maximum_response_delay=word(2), multicast_address=rng.randbytes(16))
+        packets.append(build_packet(ipv4.Ip(src=word(), dst=word(), proto=58), Icmpv6(type=130, body=query)))
         for proto, error in errors:
             packets.append(build_packet(ipv4.Ip(src=word(), dst=word(), proto=proto), error, rng.randbytes(48)))
     return [Packet(228, data, len(data)) for data in packets]

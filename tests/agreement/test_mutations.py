@@ -24,7 +24,8 @@ pytestmark = needs_tshark
 TOP = "mask without its top bit"
 EQUIVALENT = {
     ("Ieee8023", "eth.len", TOP): "over 1500 it is a type",
-    ("MldQueryV2", "icmpv6.mld.qqi", TOP): "from 128 on tshark shows what the code stands for",
+    ("VlanLength", "vlan.len", TOP): "over 1500 it is a type",
+    ("MldQueryV2", "icmpv6.mld.qqi", TOP): "from 128 on tshark shows the time that it is the code of",
     ("Null", "null.family", TOP): "tshark shows no family over 0xFFFF",
     ("Loop", "null.family", TOP): "tshark shows no family over 0xFFFF",
     ("IpOption", "ip.opt.len", TOP): "all options together have 40 bytes",
