@@ -77,7 +77,7 @@ class PcapDecoder:
 
     def __init__(self, name: str, window: Window) -> None:
         self._name = name
-        self._window = window
+        self.window = window
         if window.fill(FILE_HEADER_LEN) < FILE_HEADER_LEN:
             raise CaptureError(f"{name}: {window.shortfall('the pcap file header', FILE_HEADER_LEN)}")
         magic, order = PCAP_MAGICS[window.data[window.pos : window.pos + 4]]
@@ -95,20 +95,27 @@ class PcapDecoder:
         self.blocks: list[Block] = []  # a pcap has none, nor anything to watch for
         self.watchers: list[Callable[[Block], None]] = []
 
-    def records(self) -> Iterator[Record]:
-        """Yield the packets in file order.
+    @property
+    def plain(self) -> tuple[bool, int] | None:
+        """What the records need to be found without this reader: (little-endian, ns a fraction); None if that is not all."""
+        if self._header_len != 16 or _length_order(self.version):
+            return None
+        return self._endian == "<", self._fraction_ns
+
+    def records(self, number: int = 0) -> Iterator[Record]:
+        """Yield the packets in file order, from the one at the window's place on, before which are `number`.
 
         Raises
         ------
         DamagedCapture : a record is cut or impossible; all before it were yielded
         """
-        window = self._window
+        window = self.window
         unpack_header, header_len = Struct(self._endian + "IIII").unpack_from, self._header_len
         fraction_ns, swaps = self._fraction_ns, _length_order(self.version)
         interface = self.interfaces[0]
         link_type, fcs_len = interface.link_type, interface.fcs_len
         longest = max_packet_len(link_type)
-        data, pos, base, number = window.data, window.pos, window.offset - window.pos, 0
+        data, pos, base = window.data, window.pos, window.offset - window.pos
         while True:
             wanted = header_len
             if len(data) - pos >= header_len:
@@ -133,11 +140,11 @@ class PcapDecoder:
         interface = self.interfaces[0]
         header = RecordHeader(self._endian, self._header_len, self._fraction_ns, _length_order(self.version))
         longest = max_packet_len(interface.link_type)
-        return PcapSalvage(self._window, header, interface, longest, holes).records()
+        return PcapSalvage(self.window, header, interface, longest, holes).records()
 
     def _fetch(self, wanted: int, longest: int, number: int) -> bool:
         """Get `wanted` bytes of the record after packet `number`; return False if the file ends well before it."""
-        window = self._window
+        window = self.window
         captured = wanted - self._header_len
         if captured > longest:
             why = f"the record claims {captured} captured bytes, {longest} are the most there can be"

@@ -87,14 +87,41 @@ class PcapngDecoder:
         """The snapshot length of the first interface in bytes; 0 if it has none or is not known yet."""
         return self.interfaces[0].snaplen if self.interfaces else 0
 
-    def records(self) -> Iterator[Record]:
+    @property
+    def window(self) -> Window:
+        """The stream, at the present block."""
+        return self._blocks.window
+
+    @property
+    def here(self) -> list[Interface]:
+        """The interfaces of the present section, so far."""
+        return self._here
+
+    @property
+    def plain(self) -> tuple[bool, int]:
+        """What the packets of the present section need to be found without this reader: (little-endian, section)."""
+        return self._blocks.layout.byte_order == "little", len(self.sections) - 1
+
+    def leave(self) -> None:
+        """Move behind the present block, for somebody else to read on from there."""
+        self.window.pos += self._blocks.total
+        self._blocks.total = 0
+
+    def options_at(self, data: bytes, stop: int) -> list[opt.Option]:
+        """Return the options that `data`, which end at `stop`, hold; for packets that somebody else found."""
+        return opt.parse_options(data, 0, stop, self._blocks.layout.option)[0]
+
+    def records(self, number: int | None = None) -> Iterator[Record]:
         """Yield the packets in file order; sections and interfaces are noted on the way.
+
+        number : packets that somebody else has read in front of the window's place
 
         Raises
         ------
         DamagedCapture : a block is cut or impossible; all packets before it were yielded
         """
         blocks = self._blocks
+        blocks.packets = blocks.packets if number is None else number
         packets: dict[int, Callable[[], tuple[Record, str]]] = {
             ENHANCED_PACKET: self._read_enhanced,
             OBSOLETE_PACKET: self._read_obsolete,
@@ -253,10 +280,11 @@ class PcapngDecoder:
         if options_at >= end:
             return record, ""
         found, flaw = opt.parse_options(window.data, options_at, end, blocks.layout.option)
-        self._apply_options(record, found)
+        self.apply_options(record, found)
         return record, flaw
 
-    def _apply_options(self, record: Record, found: list[opt.Option]) -> None:
+    def apply_options(self, record: Record, found: list[opt.Option]) -> None:
+        """Give a packet what the options of its block say."""
         record.comments = _comments(found)
         for code, value in found:
             if code == opt.EPB_FLAGS and len(value) == 4:

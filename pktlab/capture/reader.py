@@ -168,6 +168,28 @@ class CaptureReader:
         """Packets received, dropped and so on by (section, interface id), of the statistics blocks met so far."""
         return interface_drops(self.blocks)
 
+    @property
+    def decoder(self) -> _Decoder:
+        """What reads the format; for who finds the packets in another way."""
+        return self._decoder
+
+    @property
+    def is_plain_file(self) -> bool:
+        """Whether all bytes are there for the asking: a file on a disk, packed or not."""
+        return self._file.is_regular
+
+    @property
+    def salvages(self) -> bool:
+        """Whether reading goes on behind damage."""
+        return self._salvage
+
+    def taking(self, records: Iterator[Record]) -> Iterator[Record]:
+        """Yield `records` of the decoder; note the damage that ends them."""
+        try:
+            yield from records
+        except DamagedCapture as damage:
+            self.damage = damage.with_traceback(None)
+
     def watch_blocks(self, watcher: Callable[[Block], None]) -> None:
         """Have each block without a packet told, beginning with those that are kept already."""
         for block in self.blocks:

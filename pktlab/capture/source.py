@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import sys
 from pathlib import Path
 from typing import Protocol
@@ -72,6 +73,30 @@ class FileChunks:
             raise TypeError(f"a capture is read from bytes, but the file object gave {type(data).__name__}")
         self.taken += len(data)
         return data
+
+    def readinto(self, room: memoryview) -> int:
+        """Read bytes to where they are wanted, and return how many; 0 at the end, as for `read`."""
+        if not isinstance(self._file, io.FileIO):
+            data = self.read(len(room))[: len(room)]
+            room[: len(data)] = data
+            return len(data)
+        if self.trouble:
+            return 0
+        try:
+            count = self._file.readinto(room) or 0
+        except OSError as error:
+            self.trouble = f"reading failed: {error.strerror or error}"
+            return 0
+        self.taken += count
+        return count
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether it is a file on a disk, whose bytes are there for the asking."""
+        try:
+            return stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)  # type: ignore[attr-defined]
+        except (AttributeError, OSError, ValueError):
+            return False
 
     def close(self) -> None:
         """Close the file if it was opened here."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pktlab.capture.source import Chunks
+from pktlab.capture.source import Chunks, FileChunks
 
 __all__ = ["Window"]
 
@@ -30,6 +30,26 @@ class Window:
         self.pos = 0
         self.base = 0
         self._chunks = chunks
+
+    def read_into(self, room: memoryview) -> int:
+        """Move the next bytes to `room` and return how many, at least one; 0 at the end of the stream."""
+        if self.pos == len(self.data):
+            self.base, self.data, self.pos = self.offset, b"", 0
+            if isinstance(self._chunks, FileChunks):
+                count = self._chunks.readinto(room)
+                self.base += count
+                return count
+            if not self.fill(1):
+                return 0
+        taken = self.data[self.pos : self.pos + len(room)]
+        room[: len(taken)] = taken
+        self.pos += len(taken)
+        return len(taken)
+
+    def put_back(self, data: bytes) -> None:
+        """Read `data` next, which were read last."""
+        rest = self.data[self.pos :]
+        self.base, self.data, self.pos = self.offset - len(data), data + rest, 0
 
     @property
     def offset(self) -> int:

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from construct import this
 
 from pktlab.errors import Malformed, Truncated
+from pktlab.wire import expressions
 from pktlab.wire.cursor import BUFFER
 from pktlab.wire.dccp import Dccp
 from pktlab.wire.dissection import Dissection, Layer
@@ -21,7 +25,7 @@ from pktlab.wire.ipv6 import Fragment, Ipv6
 from pktlab.wire.pseudo import Ends, ends_of, pseudo_header
 from pktlab.wire.udp import Udp
 
-__all__ = ["FRAGMENT", "Coverage", "Doubt", "checksum_field", "coverage"]
+__all__ = ["FRAGMENT", "IN_PIECES", "Coverage", "Doubt", "checksum_field", "coverage"]
 
 
 Rule = InternetChecksum | Crc32c
@@ -55,6 +59,15 @@ class Doubt:
     certain: bool = False
 
 
+IN_PIECES: dict[type[Header], tuple[Any, ...]] = {
+    Ip: ((this._flags_offset & 0x2000) > 0, this.frag_offset > 0),
+    Fragment: (this.more > 0, this.offset > 0),
+}
+"""Headers of a fragment: those for which one of these holds."""
+_IN_PIECES = {
+    kind: [expressions.evaluator(condition, over_header=True) for condition in conditions]
+    for kind, conditions in IN_PIECES.items()
+}
 FRAGMENT = Doubt("a fragment: the sum is over the whole datagram, and judged where that is complete")
 
 
@@ -174,9 +187,7 @@ def _fragment_doubt(below: Sequence[Layer], put_together: int) -> Doubt | None:
         seen += isinstance(header, Ip | Ipv6)
         if seen <= put_together:
             continue
-        if isinstance(header, Fragment) and (header.more or header.offset):
-            return FRAGMENT
-        if isinstance(header, Ip) and (header.flags.mf or header.frag_offset):
+        if any(holds(header) for holds in _IN_PIECES.get(type(header), ())):  # type: ignore[arg-type]
             return FRAGMENT
     return None
 

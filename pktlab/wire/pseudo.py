@@ -16,12 +16,15 @@ from pktlab.wire.ipsec import Ah
 from pktlab.wire.ipv4 import Ip, PseudoIpv4
 from pktlab.wire.ipv6 import DestinationOptions, Fragment, HopByHop, Ipv6, PseudoIpv6, Routing
 
-__all__ = ["Ends", "ends_of", "pseudo_header"]
+__all__ = ["NEXT_FIELD", "PSEUDO_HEADERS", "Ends", "ends_of", "pseudo_header"]
 
-_NEXT_FIELD = {
+NEXT_FIELD: dict[type[Header], str] = {
     Ip: "proto", Ipv6: "nxt", HopByHop: "nxt", DestinationOptions: "nxt", Routing: "nxt", Fragment: "nxt",
     Ah: "next_header",
 }  # fmt: skip
+"""Which field of a header holds the number of the protocol behind it."""
+PSEUDO_HEADERS: dict[type[Header], type[Header]] = {Ip: PseudoIpv4, Ipv6: PseudoIpv6}
+"""What transports over a header sum in front of their own bytes."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def ends_of(below: Sequence[Header]) -> Ends | None:
 
 def _protocol(below: Sequence[Header]) -> int:
     for header in reversed(below):
-        name = _NEXT_FIELD.get(type(header))
+        name = NEXT_FIELD.get(type(header))
         if name is not None:
             return int(getattr(header, name))
     raise AssertionError("called with an IP header among `below`")

@@ -10,24 +10,54 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from construct import Bytes, GreedyBytes, Int8ub, Int16ub, Int32ub, this
+from construct import Bytes, Int8ub, Int16ub, Int32ub, this
 
 from pktlab.wire.fields import field
 from pktlab.wire.header import Header
-from pktlab.wire.nodes import Bounded, When
+from pktlab.wire.nodes import Bounded, Switch
 from pktlab.wire.numbers import EtherType
 from pktlab.wire.values import IPV4, MAC
 
 __all__ = ["PacketType", "Sll", "Sll2"]
 
 
-_is_ipv4 = When(this.halen == 4, Bytes(4))
-_is_mac = When(this.halen == 6, Bytes(6))
-_is_other = When(
-    (this.halen > 0) & (this.halen < 8) & (this.halen != 4) & (this.halen != 6), Bounded(this.halen, GreedyBytes)
-)
-_is_cut = When(this.halen > 7, Bytes(8))
-_is_short = When(this.halen < 8, Bounded(8 - this.halen, GreedyBytes))
+class Ipv4Source(Header, layer="sll"):
+    """An address of 4 bytes."""
+
+    src_ipv4: str = field(Bytes(4), "Source", as_=IPV4, name="src.ipv4")
+    unused: bytes = field(Bytes(4), "Unused", default=bytes(4))
+
+
+class MacSource(Header, layer="sll"):
+    """An address of 6 bytes."""
+
+    src_eth: str = field(Bytes(6), "Source", as_=MAC, name="src.eth", default=bytes(6))
+    unused: bytes = field(Bytes(2), "Unused", default=bytes(2))
+
+
+class NoSource(Header, layer="sll"):
+    """No address, as on a tunnel."""
+
+    unused: bytes = field(Bytes(8), "Unused", default=bytes(8))
+
+
+class LongSource(Header, layer="sll"):
+    """An address of 8 bytes, or one that was cut to them."""
+
+    src_other: bytes = field(Bytes(8), "Source", name="src.other", default=bytes(8))
+
+
+def _source_of(length: int) -> type[Header]:
+    """Return the header of an address of a length that has no meaning of its own."""
+
+    class OtherSource(Header, layer="sll"):
+        src_other: bytes = field(Bytes(length), "Source", name="src.other", default=bytes(length))
+        unused: bytes = field(Bytes(8 - length), "Unused", default=bytes(8 - length))
+
+    return OtherSource
+
+
+_SOURCES = {0: NoSource, 4: Ipv4Source, 6: MacSource, **{length: _source_of(length) for length in (1, 2, 3, 5, 7)}}
 
 
 class PacketType(IntEnum):
@@ -46,11 +76,9 @@ class Sll(Header, layer="sll", label="Linux cooked capture v1"):
     pkttype: int = field(Int16ub, "Packet type", names=PacketType)
     hatype: int = field(Int16ub, "Link-layer address type", default=1)
     halen: int = field(Int16ub, "Link-layer address length", default=6)
-    src_ipv4: str | None = field(_is_ipv4, "Source", as_=IPV4, name="src.ipv4", default=None)
-    src_eth: str | None = field(_is_mac, "Source", as_=MAC, name="src.eth", default=bytes(6))
-    src_other: bytes | None = field(_is_other, "Source", name="src.other", default=None)
-    src_cut: bytes | None = field(_is_cut, "Source, cut", name="src.other", default=None)
-    unused: bytes | None = field(_is_short, "Unused", default=bytes(2))
+    address: Header = field(
+        Bounded(8, Switch(this.halen, _SOURCES, default=LongSource)), name="", default=MacSource()
+    )
     etype: int = field(Int16ub, "Protocol", base="hex", names=EtherType)
 
 
@@ -63,8 +91,6 @@ class Sll2(Header, layer="sll", label="Linux cooked capture v2"):
     hatype: int = field(Int16ub, "Link-layer address type", default=1)
     pkttype: int = field(Int8ub, "Packet type", names=PacketType)
     halen: int = field(Int8ub, "Link-layer address length", default=6)
-    src_ipv4: str | None = field(_is_ipv4, "Source", as_=IPV4, name="src.ipv4", default=None)
-    src_eth: str | None = field(_is_mac, "Source", as_=MAC, name="src.eth", default=bytes(6))
-    src_other: bytes | None = field(_is_other, "Source", name="src.other", default=None)
-    src_cut: bytes | None = field(_is_cut, "Source, cut", name="src.other", default=None)
-    unused: bytes | None = field(_is_short, "Unused", default=bytes(2))
+    address: Header = field(
+        Bounded(8, Switch(this.halen, _SOURCES, default=LongSource)), name="", default=MacSource()
+    )

@@ -80,7 +80,7 @@ def static_size(node: Any) -> int | None:
         return None if node.tail else int(node.fixed_size)
     if isinstance(node, construct.FormatField | construct.BytesInteger):
         return int(node.length)
-    if isinstance(node, construct.Bytes) and isinstance(node.length, int):
+    if isinstance(node, construct.Bytes | Bounded) and isinstance(node.length, int):
         return int(node.length)
     return None
 

@@ -1,0 +1,426 @@
+"""The kernels: loops over the packets of a window, compiled by Numba.
+
+They know no protocol. `walk` is driven by the arrays of `rules.Rules`, `extract` by a field's place. What bounds them:
+
+- every offset is held against the end of the captured bytes, and the buffer against `PAD` bytes behind the last packet;
+- whatever is not plain (a header that is cut or malformed, a fragment, a tail that has to be interpreted) is marked
+  `EXACT` and left alone: the exact reader answers for it, so that no value and no verdict can differ;
+- tables come as arguments, and no global of another file is read, since Numba's cache would keep its old value.
+
+Multi-byte loads take the byte order of the machine; `SUPPORTED` says whether that is the little-endian one they are
+written for. Sums are taken over little-endian words and swapped at the end (RFC 1071 section 2(B)).
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+__all__ = ["SUPPORTED", "extract", "index_pcap", "index_pcapng", "walk"]
+
+SUPPORTED = sys.byteorder == "little"
+EXACT = 1  # status of a packet: the exact reader has to answer
+
+GOOD, BAD, PARTIAL, ABSENT, UNVERIFIED = 1, 2, 3, 4, 6  # places in `judging.VERDICTS`
+FIRST_SUM, ZERO = 16, 31  # as in `terms`
+HAND_OVER = 100  # no verdict: why it cannot be told is for the exact reader to say
+FULL, MORE, ODD = 0, 1, 2  # why indexing ended: no room, the bytes end, something that is no plain packet
+
+_options = {"nogil": True, "cache": True, "boundscheck": None}
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _address(context: Any, data: Any) -> Any:
+    """Return where an array lies in memory: plain numbers are not counted references."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        return builder.ptrtoint(array.data, ir.IntType(64))
+
+    return types.int64(data), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _load64(context: Any, address: Any) -> Any:
+    """Return the 8 bytes at an address as a number; the caller has checked that they are there."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        load = builder.load(builder.inttoptr(arguments[0], ir.IntType(64).as_pointer()))
+        load.align = 1
+        return load
+
+    return types.uint64(types.int64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _load32(context: Any, address: Any) -> Any:
+    """Return the 4 bytes at an address as a number; the caller has checked that they are there."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        load = builder.load(builder.inttoptr(arguments[0], ir.IntType(32).as_pointer()))
+        load.align = 1
+        return builder.zext(load, ir.IntType(64))
+
+    return types.uint64(types.int64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _reversed(context: Any, number: Any) -> Any:
+    """Return a number of 8 bytes with its bytes in the other order."""
+    return types.uint64(types.uint64), lambda context, builder, signature, arguments: builder.bswap(arguments[0])
+
+
+@njit(nogil=True, forceinline=True)
+def _word(address, width, little):  # type: ignore[no-untyped-def]
+    """Return the number in `width` bytes, 1 to 8; the `PAD` behind a packet lets 8 be read anywhere in it."""
+    word = _load64(address)
+    if not little:
+        word = _reversed(word)
+        return np.int64(word >> np.uint64(64 - 8 * width))
+    return np.int64(word << np.uint64(64 - 8 * width) >> np.uint64(64 - 8 * width))
+
+
+@njit(nogil=True, forceinline=True)
+def _sum(address, size):  # type: ignore[no-untyped-def]
+    """Return the sum of `size` bytes as little-endian 16-bit words, not folded; an odd last byte starts a word."""
+    total = np.uint64(0)
+    for place in range(size >> 2):
+        total += _load32(address + 4 * place)
+    address, left = address + (size & ~3), size & 3
+    if left:
+        total += _load64(address) << np.uint64(64 - 8 * left) >> np.uint64(64 - 8 * left)
+    return total
+
+
+@njit(nogil=True, forceinline=True)
+def _folded(total):  # type: ignore[no-untyped-def]
+    """Return a sum of little-endian words as 16 bits in network byte order; 0 only for 0."""
+    while total >> np.uint64(16):
+        total = (total & np.uint64(0xFFFF)) + (total >> np.uint64(16))
+    return np.int64((total & np.uint64(0xFF)) << np.uint64(8) | total >> np.uint64(8))
+
+
+@njit(nogil=True, forceinline=True)
+def _swapped(value):  # type: ignore[no-untyped-def]
+    """Return a number that is added to sums of little-endian words, folded and with its two bytes exchanged."""
+    while value >> 16:
+        value = (value & 0xFFFF) + (value >> 16)
+    return np.uint64((value & 0xFF) << 8 | value >> 8)
+
+
+@njit(**_options)
+def index_pcap(data, pos, end, little, fraction_ns, longest, fcs_len, starts, captured, lengths, times, links, fcs):
+    # type: ignore[no-untyped-def]
+    """Find the packets of a pcap in `data` from `pos` up to `end`; return (how many, where the next starts, why)."""
+    base, count = _address(data), 0
+    while count < starts.size:
+        if pos + 16 > end:
+            return count, pos, MORE
+        size = _word(base + pos + 8, 4, little)
+        if size > longest:
+            return count, pos, ODD
+        if pos + 16 + size > end:
+            return count, pos, MORE
+        starts[count] = pos + 16
+        captured[count] = size
+        length = _word(base + pos + 12, 4, little)
+        lengths[count] = length
+        times[count] = _word(base + pos, 4, little) * 1_000_000_000 + _word(base + pos + 4, 4, little) * fraction_ns
+        links[count] = 0
+        fcs[count] = fcs_len if size >= length else 0
+        count += 1
+        pos += 16 + size
+    return count, pos, FULL
+
+
+@njit(**_options)
+def index_pcapng(data, pos, end, little, interfaces, starts, captured, lengths, times, links, fcs, flags):
+    # type: ignore[no-untyped-def]
+    """Find the enhanced packet blocks in `data` from `pos` up to `end`; as `index_pcap`.
+
+    interfaces : int64, shape (interfaces, 4): ns a tick (0: cannot be told here), offset in ns, most bytes of a packet,
+        bytes of frame check sequence
+    """
+    base, count = _address(data), 0
+    while count < starts.size:
+        if pos + 12 > end:
+            return count, pos, MORE
+        if _word(base + pos, 4, little) != 6:
+            return count, pos, ODD
+        total = _word(base + pos + 4, 4, little)
+        if total < 32 or total & 3:
+            return count, pos, ODD
+        if pos + total > end:
+            return count, pos, MORE if total < 1 << 24 else ODD
+        number = _word(base + pos + 8, 4, little)
+        size = _word(base + pos + 20, 4, little)
+        stop = pos + total - 4
+        if _word(base + stop, 4, little) != total or number >= len(interfaces):
+            return count, pos, ODD
+        high = _word(base + pos + 12, 4, little)
+        unit = interfaces[number, 0]
+        if size > interfaces[number, 2] or pos + 28 + size > stop or unit == 0 or high >= 1 << 31:
+            return count, pos, ODD
+        ticks = high << 32 | _word(base + pos + 16, 4, little)
+        if ticks > 0x7FFF_FFFF_0000_0000 // unit - abs(interfaces[number, 1]) // unit:
+            return count, pos, ODD
+        length = _word(base + pos + 24, 4, little)
+        mark, check_len = np.int64(-1), interfaces[number, 3]
+        at = pos + 28 + size + (-size & 3)
+        while at + 4 <= stop:
+            code, width = _word(base + at, 2, little), _word(base + at + 2, 2, little)
+            if at + 4 + width > stop:
+                return count, pos, ODD
+            if code == 0:
+                break
+            if code == 2 and width == 4:
+                mark = _word(base + at + 4, 4, little)
+            at += 4 + width + (-width & 3)
+        if at != stop and at + 4 > stop:
+            return count, pos, ODD
+        if mark >= 0 and mark >> 5 & 15:
+            check_len = mark >> 5 & 15
+        starts[count], captured[count], lengths[count], links[count] = pos + 28, size, length, number
+        times[count] = ticks * unit + interfaces[number, 1]
+        flags[count] = mark
+        fcs[count] = check_len if size >= length else 0
+        count += 1
+        pos += total
+    return count, pos, FULL
+
+
+@njit(**_options)
+def walk(
+    data, starts, captured, lengths, links, fcs, flags, count, firsts,
+    heads, fields, sums, tests, branches, lookups, own, tables,
+    here, deep, reach, slots, judged, need, every, judging,
+    places, status, verdicts, found, expected,
+):  # type: ignore[no-untyped-def]  # fmt: skip
+    """Walk `count` packets from header to header, as far as something is needed; judge checksums on the way.
+
+    Parameters
+    ----------
+    data : uint8; starts, captured, lengths, links, fcs, flags : one entry a packet, of `index_*`
+    firsts : int32, by link: the kind that packets start with, or the negative place of a table by version, or 0
+    heads ... tables : `Rules.arrays`
+    here, deep, reach : int64 bit masks by kind: what the query finds in its fixed places, may find in its tail, and
+        may find in it or anywhere behind it
+    slots, judged : int32 by kind: row of `places` and of `verdicts`, or -1
+    need : bits of all that the query wants; every : every occurrence, not only the first
+    judging : checksums are judged, so that fragments go to the exact reader
+    places : int32, shape (slots, packets): where the first header of a kind starts in its packet; -1 if there is none
+    status : uint8 a packet, EXACT or 0
+    verdicts : uint8, found, expected : uint16, shape (judged, packets); 0 where there is no checksum
+    """
+    base = _address(data)
+    numbers = np.zeros(ZERO + 1, np.int64)
+    for packet in range(count):
+        status[packet] = 0
+        for slot in range(len(places)):
+            places[slot, packet] = -1
+        for slot in range(len(verdicts)):
+            verdicts[slot, packet] = 0
+        start = starts[packet]
+        pos, end = start, start + captured[packet]
+        cut = captured[packet] < lengths[packet]
+        if fcs[packet] > 0:
+            end = max(pos, end - fcs[packet])
+        kind = np.int64(firsts[links[packet]])
+        if kind < 0:
+            kind = np.int64(tables[-kind + (data[pos] >> 4)]) if pos < end else np.int64(0)
+        pending, at_buffer, proto = need, True, np.int64(0)
+        address_at, address_kind, ip_overrun, ip_at_buffer, ip_overrun_at_buffer = np.int64(-1), 0, False, False, False
+        while kind > 0 and pending & reach[kind]:
+            size = np.int64(heads[kind].size)
+            if pos >= end and size > 0:
+                break
+            if heads[kind].walked == 0 or pos + size > end:
+                status[packet] = EXACT
+                break
+            # ---- all numbers and conditions of the header
+            for place in range(heads[kind].field_first, heads[kind].field_last):
+                word = _load64(base + pos + fields[place].offset)
+                if not fields[place].little:
+                    word = _reversed(word)
+                value = np.int64(word >> np.uint64(fields[place].shift)) & fields[place].mask
+                numbers[place - heads[kind].field_first] = value * fields[place].factor
+            for place in range(heads[kind].sum_first, heads[kind].sum_last):
+                value = sums[place].constant + numbers[sums[place].left] + numbers[sums[place].right]
+                numbers[FIRST_SUM + place - heads[kind].sum_first] = value
+            failed = np.int64(0)
+            for place in range(heads[kind].test_first, heads[kind].test_last):
+                value = numbers[tests[place].number]
+                inside = np.int64(tests[place].least <= value) & np.int64(value <= tests[place].most)
+                failed |= (inside ^ tests[place].inside) << tests[place].group
+            if heads[kind].need >= 0 and failed >> heads[kind].need & 1:
+                status[packet] = EXACT
+                break
+            other = np.int64(0)
+            for place in range(heads[kind].branch_first, heads[kind].branch_last):
+                if other == 0 and not failed >> branches[place].group & 1:
+                    other = np.int64(branches[place].kind)
+            if other > 0:
+                kind = other
+                continue
+            # ---- its length
+            header_len = size
+            if heads[kind].tail >= 0:
+                header_len += numbers[heads[kind].tail]
+                if header_len < size or pos + header_len > end:
+                    status[packet] = EXACT
+                    break
+            is_plain = heads[kind].walked == 2 and header_len == size
+            if pending & deep[kind] and not is_plain:
+                status[packet] = EXACT
+                break
+            if slots[kind] >= 0 and places[slots[kind], packet] < 0:
+                places[slots[kind], packet] = pos - start
+            if not every:
+                pending &= ~here[kind]
+            if judging:
+                is_piece = False
+                for place in range(heads[kind].piece_first, heads[kind].piece_last):
+                    is_piece |= not failed >> branches[place].group & 1
+                if is_piece:
+                    status[packet] = EXACT
+                    break
+            # ---- what its length gives to what is behind
+            behind, overrun, bounds_itself, was_at_buffer = end, False, False, at_buffer
+            if heads[kind].payload >= 0 and (heads[kind].open < 0 or failed >> heads[kind].open & 1):
+                payload = numbers[heads[kind].payload]
+                if heads[kind].payload >= FIRST_SUM:
+                    payload += sums[heads[kind].sum_first + heads[kind].payload - FIRST_SUM].header * header_len
+                if payload < 0:
+                    status[packet] = EXACT
+                    break
+                if payload > end - pos - header_len:
+                    overrun = True
+                else:
+                    behind, at_buffer, bounds_itself = pos + header_len + payload, False, True
+            if heads[kind].number >= 0:
+                proto = numbers[heads[kind].number]
+            if heads[kind].address_len > 0:
+                address_at, address_kind = pos, kind
+                ip_overrun, ip_overrun_at_buffer, ip_at_buffer = overrun, overrun and was_at_buffer, at_buffer
+            # ---- its checksum
+            slot = judged[kind]
+            if slot >= 0:
+                if heads[kind].sum_at < 0 or verdicts[slot, packet] or (heads[kind].sum_header and not is_plain):
+                    status[packet] = EXACT
+                    break
+                at = pos + heads[kind].sum_at
+                field = np.int64(data[at]) << 8 | np.int64(data[at + 1])
+                verdict, right = 0, np.int64(0)
+                if heads[kind].sum_pseudo and address_at < 0:
+                    verdict = HAND_OVER
+                elif not heads[kind].sum_header:
+                    if overrun:
+                        verdict = UNVERIFIED if was_at_buffer else HAND_OVER
+                    elif not bounds_itself and address_at >= 0:
+                        if ip_overrun:
+                            verdict = UNVERIFIED if ip_overrun_at_buffer else HAND_OVER
+                        elif cut and ip_at_buffer:
+                            verdict = UNVERIFIED
+                if heads[kind].zero_special and field == 0 and verdict != HAND_OVER:
+                    verdict = HAND_OVER
+                    if address_at >= 0 and heads[address_kind].may_leave_out:
+                        verdict = ABSENT
+                if verdict == HAND_OVER:
+                    status[packet] = EXACT
+                    break
+                if verdict == 0:
+                    stop = pos + header_len if heads[kind].sum_header else behind
+                    whole, front = np.uint64(0), np.uint64(0)
+                    for part in range(3 if heads[kind].sum_pseudo else 1):
+                        if part == 0:
+                            at, part_end = pos, stop
+                        elif part == 1:
+                            at = address_at + heads[address_kind].source
+                            part_end = at + heads[address_kind].address_len
+                        else:
+                            at = address_at + heads[address_kind].destination
+                            part_end = at + heads[address_kind].address_len
+                        total = _sum(base + at, part_end - at)
+                        whole += total
+                        if part:
+                            front += total
+                    if heads[kind].sum_pseudo:
+                        added = _swapped(proto) + _swapped(stop - pos)
+                        whole += added
+                        front += added
+                    at = pos + heads[kind].sum_at
+                    stored = np.uint64(data[at]) | np.uint64(data[at + 1]) << np.uint64(8)
+                    right = ~_folded(whole - stored) & 0xFFFF
+                    if right == 0:
+                        right = np.int64(heads[kind].zero_as)
+                    if _folded(whole) == 0xFFFF:
+                        verdict = GOOD
+                    elif heads[kind].sum_pseudo and (
+                        field == _folded(front) or (flags[packet] >= 0 and flags[packet] & 0x200)
+                    ):
+                        verdict = PARTIAL
+                    else:
+                        verdict = BAD
+                verdicts[slot, packet], found[slot, packet], expected[slot, packet] = verdict, field, right
+            # ---- what follows
+            if heads[kind].unless >= 0 and not failed >> heads[kind].unless & 1:
+                break
+            follower, after = np.int64(0), pos + header_len
+            for place in range(heads[kind].own_first, heads[kind].own_last):
+                if own[place].number < 0:
+                    if pending & reach[own[place].kind]:
+                        status[packet] = EXACT
+                elif follower == 0 and numbers[own[place].number] == own[place].value:
+                    follower = np.int64(own[place].kind)
+            if status[packet]:
+                break
+            if follower == 0:
+                for place in range(heads[kind].next_first, heads[kind].next_last):
+                    value = numbers[lookups[place].number]
+                    if follower == 0 and value < lookups[place].size:
+                        suggested = np.int64(tables[lookups[place].table + value])
+                        if heads[kind].first_byte < 0:
+                            follower = suggested
+                        elif pending & reach[suggested]:
+                            status[packet] = EXACT
+                if heads[kind].first_byte >= 0:
+                    if after < behind and pending & reach[tables[heads[kind].first_byte + data[after]]]:
+                        status[packet] = EXACT
+                    break
+                if follower > 0 and heads[kind].quotes and pending & reach[follower]:
+                    status[packet] = EXACT
+                    break
+                if follower == 0 and heads[kind].version >= 0:
+                    if not is_plain:
+                        status[packet] = EXACT
+                        break
+                    if after < behind:
+                        follower = np.int64(tables[heads[kind].version + (data[after] >> 4)])
+                if follower == 0:
+                    follower = np.int64(heads[kind].otherwise)
+            if follower > 0 and pending & reach[follower] and (not is_plain or header_len == 0):
+                status[packet] = EXACT
+                break
+            kind, pos, end = follower, after, behind
+
+
+@njit(**_options)
+def extract(data, starts, places, count, offset, width, little, mask, shift, factor, values, origins):
+    # type: ignore[no-untyped-def]
+    """Take a field of the headers at `places` into `values`, int64, where an earlier header has not given it.
+
+    origins : int32, where the header starts that gave the value; -1 where there is none yet
+    """
+    base = _address(data)
+    for packet in range(count):
+        place = places[packet]
+        if place < 0 or 0 <= origins[packet] <= place:
+            continue
+        word = _word(base + starts[packet] + place + offset, width, little)
+        values[packet] = ((word & mask) >> shift) * factor
+        origins[packet] = place

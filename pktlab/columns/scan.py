@@ -1,0 +1,139 @@
+"""A capture run through the kernels, window by window, on as many threads as there are cores.
+
+Windows are read and indexed in order, walked side by side (kernels release the interpreter's lock), and given out in
+order. Memory is the windows in use and does not grow with the file.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from pktlab.capture import CaptureReader
+from pktlab.columns import kernels
+from pktlab.columns.plan import Place, Plan
+from pktlab.columns.windows import MAX_PACKETS, Window, Windows
+
+__all__ = ["Scan", "Walked"]
+
+Array = np.ndarray[Any, Any]
+Result = TypeVar("Result")
+
+
+class Walked:
+    """What the walk says of a window's packets; arrays are valid until the next window is asked for.
+
+    places : int32, shape (slots, packets): where the first header of a kind starts in its packet, -1 if there is none
+    exact : bool, shape (packets,): the exact reader has to answer
+    verdicts : uint8, found, expected : uint16, shape (protocols, packets), by the rows of `Plan.protocols`
+    """
+
+    def __init__(self, plan: Plan, size: int) -> None:
+        slots, sums = max(int(plan.slots.max()) + 1, 1), max(len(plan.protocols), 1)
+        self.plan = plan
+        self.size = size
+        self._places = np.empty((slots, size), np.int32)
+        self._status = np.empty(size, np.uint8)
+        self._verdicts = np.zeros((sums, size), np.uint8)
+        self._found = np.zeros((sums, size), np.uint16)
+        self._expected = np.zeros((sums, size), np.uint16)
+        self.window: Window
+
+    def run(self, window: Window) -> None:
+        """Walk the packets of a window."""
+        plan, index = self.plan, window.index
+        self.window, self.count = window, window.count
+        kernels.walk(
+            window.data, index.starts, index.captured, index.lengths, index.links, index.fcs, index.flags,
+            window.count, _firsts(plan, window.link_types), *plan.rules.arrays,
+            plan.here, plan.deep, plan.reach, plan.slots, plan.judged, plan.need, plan.every, plan.judging,
+            self._places, self._status, self._verdicts, self._found, self._expected,
+        )  # fmt: skip
+
+    @property
+    def exact(self) -> Array:
+        """Which packets the exact reader has to answer for."""
+        return self._status[: self.count] == kernels.EXACT
+
+    @property
+    def verdicts(self) -> Array:
+        """The verdicts."""
+        return self._verdicts[: len(self.plan.protocols), : self.count]
+
+    @property
+    def found(self) -> Array:
+        """The stored values, where there is a verdict."""
+        return self._found[: len(self.plan.protocols), : self.count]
+
+    @property
+    def expected(self) -> Array:
+        """The right values, where a sum was taken."""
+        return self._expected[: len(self.plan.protocols), : self.count]
+
+    def places(self, place: Place) -> Array:
+        """Return where headers of a kind start."""
+        return self._places[place.slot, : self.count]
+
+    def values(self, places: list[Place]) -> tuple[Array, Array]:
+        """Return the values of a field, int64, and which packets have it."""
+        values, origins = np.zeros(self.count, np.int64), np.full(self.count, -1, np.int32)
+        for place in places:
+            row = place.row
+            mask = (1 << 8 * row.width) - 1 if row.mask is None else row.mask
+            kernels.extract(
+                self.window.data, self.window.index.starts, self._places[place.slot], self.count, row.offset,
+                row.width, row.little, mask, row.shift, row.scale, values, origins,
+            )  # fmt: skip
+        return values, origins >= 0
+
+
+def _firsts(plan: Plan, link_types: list[int]) -> Array:
+    """Return the kind that packets of each link type start with, or the negative place of a table by version."""
+    starts = [plan.rules.starts.get(link_type, (0, 0)) for link_type in link_types]
+    return np.array([kind or -table for kind, table in starts] or [0], np.int32)
+
+
+class Scan(Generic[Result]):
+    """Windows walked and worked on, in file order.
+
+    Parameters
+    ----------
+    reader : a capture of which nothing was read yet
+    plan : what is wanted
+    work : what is done with each window, on any thread; its result is given out with the window
+    threads : how many windows are worked on at a time
+    """
+
+    def __init__(
+        self, reader: CaptureReader, plan: Plan, work: Callable[[Walked], Result], *, threads: int = 1
+    ) -> None:
+        self.reader, self.plan, self.work = reader, plan, work
+        self.threads = threads if reader.is_plain_file else 1
+
+    def __iter__(self) -> Iterator[tuple[Walked, Result]]:
+        spare = 0 if self.threads == 1 else self.threads
+        walked = deque(Walked(self.plan, MAX_PACKETS) for _ in range(spare + 1))
+        windows = Windows(self.reader, spare)
+        if not spare:
+            for window in windows:
+                yield walked[0], self._run(walked[0], window)
+            return
+        waiting: deque[tuple[Walked, Future[Result]]] = deque()
+        with ThreadPoolExecutor(self.threads) as pool:
+            for window in windows:
+                waiting.append((walked[0], pool.submit(self._run, walked[0], window)))
+                walked.rotate(-1)
+                if len(waiting) == spare:
+                    done, future = waiting.popleft()
+                    yield done, future.result()
+            while waiting:
+                done, future = waiting.popleft()
+                yield done, future.result()
+
+    def _run(self, walked: Walked, window: Window) -> Result:
+        walked.run(window)
+        return self.work(walked)

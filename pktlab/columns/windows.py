@@ -1,0 +1,240 @@
+"""Windows on a capture: a reused buffer of bytes, and where the packets in it lie.
+
+The index kernels find plain records and enhanced packet blocks at the speed of memory. Whatever else there is (another
+block, a record that is cut or cannot be, an old version) is read by `pktlab.capture`, which owns the formats: the bytes
+are put back into its window, it reads on packet by packet, and gives back what is left. Such packets are put together
+in a buffer too, so that all that follows knows one shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import cycle, islice
+from typing import Any
+
+import numpy as np
+
+from pktlab.capture import CaptureReader, Interface, Record, canonical_link_type, max_packet_len
+from pktlab.capture.pcap import PcapDecoder
+from pktlab.capture.pcapng import PcapngDecoder
+from pktlab.capture.records import NS_PER_S
+from pktlab.columns import kernels
+
+__all__ = ["Window", "Windows"]
+
+Array = np.ndarray[Any, Any]
+WINDOW_LEN = 1 << 20
+"""Bytes looked at together: they stay in the processor's cache while the kernels run."""
+PAD = 64
+MAX_PACKETS = WINDOW_LEN // 48
+_ODD_RUN = 256  # packets that are read one by one before the kernels are tried again
+
+
+class Index:
+    """Where the packets of a window lie: one entry a packet in each array.
+
+    starts : int64, first byte in the buffer; captured, lengths : int64, bytes in the file and on the wire;
+    times : int64, ns since the epoch; links : int32, place in `Window.link_types`; fcs : int32, bytes of frame check
+    sequence; flags : int64, epb_flags or -1
+    """
+
+    def __init__(self, size: int) -> None:
+        self.starts = np.empty(size, np.int64)
+        self.captured = np.empty(size, np.int64)
+        self.lengths = np.empty(size, np.int64)
+        self.times = np.empty(size, np.int64)
+        self.links = np.zeros(size, np.int32)
+        self.fcs = np.zeros(size, np.int32)
+        self.flags = np.full(size, -1, np.int64)
+
+
+class Window:
+    """Some packets of a capture, one behind another.
+
+    data : uint8, the buffer; index : where they lie in it; count : how many; first : `frame.number` of the first;
+    link_types : what `index.links` counts; timeless : none of them has a time
+    """
+
+    def __init__(self, buffer: Array, index: Index) -> None:
+        self.data = buffer
+        self.index = index
+        self.count = 0
+        self.first = 1
+        self.link_types: list[int] = []
+        self.interfaces: list[Interface] = []
+        self.packets: list[Record] | None = None
+        self.offset = 0  # of the buffer in the stream, bytes
+        self.header_len = 0
+        self.decoder: Any = None
+
+    def record(self, place: int) -> Record:
+        """Return a packet of the window as `CaptureReader` gives it."""
+        if self.packets is not None:
+            return self.packets[place]
+        index = self.index
+        start = int(index.starts[place])
+        stop = start + int(index.captured[place])
+        interface = self.interfaces[index.links[place]]
+        record = Record(
+            self.first + place, int(index.times[place]), self.data[start:stop].tobytes(), int(index.lengths[place]),
+            interface.link_type, interface.interface_id, self.offset + start - self.header_len, None, (),
+            interface.fcs_len, interface.section,
+        )  # fmt: skip
+        if isinstance(self.decoder, PcapngDecoder):
+            self._add_options(record, start, stop)
+        return record
+
+    def _add_options(self, record: Record, start: int, stop: int) -> None:
+        length_at = start - self.header_len + 4
+        order = "little" if self.decoder.plain[0] else "big"
+        total = int.from_bytes(self.data[length_at : length_at + 4].tobytes(), order)  # type: ignore[arg-type]
+        at, end = stop + -(stop - start) % 4, start - self.header_len + total - 4
+        if at < end:
+            self.decoder.apply_options(record, self.decoder.options_at(self.data[at:end].tobytes(), end - at))
+
+
+class Windows:
+    """The windows of a capture, in file order.
+
+    Parameters
+    ----------
+    reader : a capture of which nothing was read yet
+    spare : windows that are in use besides the one that is given out last; each is filled again after that
+    """
+
+    def __init__(self, reader: CaptureReader, spare: int = 0) -> None:
+        self.reader = reader
+        self._decoder: Any = reader.decoder
+        self._windows = cycle([Window(np.empty(WINDOW_LEN + PAD, np.uint8), Index(MAX_PACKETS)) for _ in range(spare + 1)])
+        self._waits = reader.is_plain_file  # for a window to be full
+        self._count = 0  # packets given out
+        self._run = 1  # packets that are next read one by one
+
+    def __iter__(self) -> Iterator[Window]:
+        if not self._is_indexable():
+            yield from self._one_by_one(iter(self.reader))
+            return
+        if isinstance(self._decoder, PcapngDecoder):
+            self._decoder.leave()
+        while True:
+            window = next(self._windows)
+            why = self._fill(window)
+            if window.count:
+                yield window
+            if why != kernels.ODD:
+                continue
+            records = self.reader.taking(self._decoder.records(self._count))
+            if isinstance(self._decoder, PcapDecoder):  # which does not come back from what is odd
+                yield from self._one_by_one(records)
+                break
+            run = list(islice(records, self._run))
+            yield from self._one_by_one(iter(run))
+            if len(run) < self._run:
+                break
+            self._run = min(2 * self._run, _ODD_RUN)
+        self.reader.close()
+
+    def _is_indexable(self) -> bool:
+        """Tell whether kernels can find packets in it."""
+        decoder = self._decoder
+        plain = decoder.plain if isinstance(decoder, PcapDecoder | PcapngDecoder) else None
+        return plain is not None and not self.reader.salvages
+
+    def _fill(self, window: Window) -> int:
+        """Put the next packets into a window; return why there are no more in it."""
+        stream = self._decoder.window
+        if isinstance(self._decoder, PcapngDecoder):
+            self._decoder.leave()
+        end, is_end = self._read(stream, memoryview(window.data))  # type: ignore[arg-type]
+        window.packets, window.decoder = None, self._decoder
+        window.first, window.offset = self._count + 1, stream.offset - end
+        index_of = self._index_pcap if isinstance(self._decoder, PcapDecoder) else self._index_pcapng
+        window.count, pos, why = index_of(window, end)
+        self._count += window.count
+        if window.count >= _ODD_RUN:
+            self._run = 1
+        stream.put_back(window.data[pos:end].tobytes())
+        is_stuck = why == kernels.MORE and (is_end or (not pos and end == WINDOW_LEN))
+        return int(kernels.ODD) if is_stuck else int(why)
+
+    def _read(self, stream: Any, room: memoryview) -> tuple[int, bool]:
+        """Read what is there, for a file on a disk as much as there is room for; return how much, and if that is all."""
+        end = 0
+        while end < WINDOW_LEN:
+            is_new = stream.pos == len(stream.data)
+            count = stream.read_into(room[end:WINDOW_LEN])
+            end += count
+            if not count:
+                return end, True
+            if is_new and not self._waits:
+                break
+        return end, False
+
+    def _index_pcap(self, window: Window, end: int) -> tuple[int, int, int]:
+        little, fraction_ns = self._decoder.plain
+        window.interfaces = self._decoder.interfaces
+        link_type = window.interfaces[0].link_type
+        window.link_types, window.header_len = [canonical_link_type(link_type)], 16
+        index = window.index
+        return kernels.index_pcap(  # type: ignore[no-any-return]
+            window.data, 0, end, little, fraction_ns, max_packet_len(link_type), window.interfaces[0].fcs_len or 0,
+            index.starts, index.captured, index.lengths, index.times, index.links, index.fcs,
+        )  # fmt: skip
+
+    def _index_pcapng(self, window: Window, end: int) -> tuple[int, int, int]:
+        window.interfaces, window.header_len = list(self._decoder.here), 28
+        window.link_types = [canonical_link_type(one.link_type) for one in window.interfaces]
+        index = window.index
+        return kernels.index_pcapng(  # type: ignore[no-any-return]
+            window.data, 0, end, self._decoder.plain[0], _clocks(window.interfaces),
+            index.starts, index.captured, index.lengths, index.times, index.links, index.fcs, index.flags,
+        )  # fmt: skip
+
+    def _one_by_one(self, records: Iterator[Record]) -> Iterator[Window]:
+        """Put packets that were read into windows."""
+        while taken := list(islice(records, _ODD_RUN if self._waits else 1)):
+            window = _window_of(taken)
+            self._count += len(taken)
+            yield window
+
+
+def _clocks(interfaces: list[Interface]) -> Array:
+    """Return what `index_pcapng` has to know of each interface; a clock that needs more than 64 bits cannot be told."""
+    clocks = np.zeros((len(interfaces), 4), np.int64)
+    for place, one in enumerate(interfaces):
+        unit, rest = divmod(NS_PER_S, one.ticks_per_second)
+        offset_ns = one.ts_offset_s * NS_PER_S
+        is_told = not rest and abs(offset_ns) < 1 << 61
+        clocks[place] = unit if is_told else 0, offset_ns if is_told else 0, max_packet_len(one.link_type), (
+            one.fcs_len or 0
+        )
+    return clocks
+
+
+def _window_of(packets: list[Record]) -> Window:
+    """Return a window of packets that were read one by one."""
+    size = sum(len(packet.data) for packet in packets)
+    window = Window(np.zeros(size + PAD, np.uint8), Index(len(packets)))
+    window.packets, window.first, window.count = packets, packets[0].number, len(packets)
+    links: dict[int, int] = {}
+    index, at = window.index, 0
+    for place, packet in enumerate(packets):
+        captured = len(packet.data)
+        window.data[at : at + captured] = np.frombuffer(packet.data, np.uint8)
+        link_type = canonical_link_type(packet.link_type)
+        index.starts[place], index.captured[place], index.lengths[place] = at, captured, packet.length
+        index.times[place] = _bounded(packet.time_ns)
+        index.links[place] = links.setdefault(link_type, len(links))
+        index.fcs[place] = (packet.fcs_len or 0) if captured >= packet.length else 0
+        index.flags[place] = -1 if packet.flags is None else packet.flags
+        at += captured
+    window.link_types = list(links)
+    return window
+
+
+NO_TIME = -(1 << 63)
+"""Stands for a packet that has no time, or one that 64 bits do not hold."""
+
+
+def _bounded(time_ns: int | None) -> int:
+    return time_ns if time_ns is not None and abs(time_ns) < 1 << 63 else NO_TIME
