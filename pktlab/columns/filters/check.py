@@ -186,7 +186,7 @@ class _Checker:
             case Literal(kind, text):
                 if kind == "word" and (text in self.names or _is_name(text)):
                     return Field(text, at=value.at), self.kind_of(self.field(text, value.at))
-                raise self.wrong(value.at, f"{where} is a field, not {text}")
+                raise self.wrong(value.at, f"{where or 'it'} is a field, not {text}")
             case Slice(of, parts):
                 inner, kind_ = self.known(of, where)
                 if kind_.domain in ("number", "bool", "time"):
@@ -215,8 +215,10 @@ class _Checker:
         return _Kind(DOMAINS[field.kind], field)
 
     def arithmetic(self, value: Arithmetic, where: str) -> tuple[Value, _Kind]:
+        if where and self.is_bare(value.left):
+            raise self.wrong(value.at, f"{where} starts with a field, not with {value.left}")
         if self.is_bare(value.left) and not self.is_bare(value.right):
-            right, kind = self.known(value.right, where)
+            right, kind = self.known(value.right, "")
             left = self.beside(value.left, kind)
         else:
             left, kind = self.known(value.left, where)
@@ -259,8 +261,8 @@ class _Checker:
         if name in ("upper", "lower") and first.domain != "str":
             raise self.wrong(node.at, f"{name}() takes text, not {_NOUNS[first.domain]}")
         if name == "string":
-            if first.domain == "str" or (first.domain == "bytes" and not first.is_mac):
-                raise self.wrong(node.at, f"string() takes a number, an address or a time, not {_NOUNS[first.domain]}")
+            if first.domain in ("str", "bool", "time") or (first.domain == "bytes" and not first.is_mac):
+                raise self.wrong(node.at, f"string() takes a number or an address, not {_NOUNS[first.domain]}")
             return _Kind("str")
         if name == "abs" and first.domain not in ("number", "time"):
             raise self.wrong(node.at, f"abs() takes a number or a time, not {_NOUNS[first.domain]}")
@@ -275,7 +277,7 @@ class _Checker:
         if not isinstance(value, Literal) and self.is_bare(value):
             return self.bare(value, kind)
         if not isinstance(value, Literal) or (value.kind == "word" and value.text in self.names):
-            known, other = self.known(value)
+            known, other = self.known(value, "")
             if other.domain != kind.domain:
                 raise self.wrong(
                     value.at, f"{known} is {_NOUNS[other.domain]}, it is compared with {_NOUNS[kind.domain]}"

@@ -29,6 +29,7 @@ from pktlab.columns.filters.nodes import (
     Slice,
     Test,
     Value,
+    walk,
 )
 from pktlab.columns.filters.occurrences import Moments, Occurrences, PacketLike
 from pktlab.columns.registry import Registry
@@ -77,46 +78,66 @@ class _Compiler:
         values = self.values(value)
         if isinstance(value, Field):
             return lambda packet: bool(values(packet))
+        if isinstance(value, Slice):
+            return lambda packet: any(map(len, values(packet)))
         return lambda packet: any(map(_is_set, values(packet)))
 
     def compare(self, node: Compare) -> Holds:
         left, right = self.values(node.left), self.values(node.right)
+        if node.op in ("contains", "matches") and isinstance(node.left, Field):
+            left = self.searched(node.left)
         every = node.quantifier == "all"
         if isinstance(node.right, Constant):
-            one = _Single(node.op, node.right)
-            return _one_sided(left, one, every=every)
-        holds = _COMPARISONS[node.op]
-        return _two_sided(left, right, holds, every=every)
+            return _one_sided(left, _Single(node.op, node.right), every=every)
+        return _two_sided(left, right, self.comparison(node.op, node.left), every=every)
+
+    def comparison(self, op: str, left: Value) -> Callable[[Any, Any], Any]:
+        """Return the function that compares with `left`; unsigned numbers are compared as such."""
+        plain = _COMPARISONS[op]
+        if self.is_signed(left):
+            return plain
+        return lambda one, other: plain(one, _unsigned(other) if isinstance(one, int) and one >= 0 else other)
+
+    def is_signed(self, value: Value) -> bool:
+        """Tell whether numbers and times under 0 are what they seem, on the other side of `value` too."""
+        names = [self.names.find(one.name) for one in walk(value) if isinstance(one, Field)]
+        return any(one.kind in ("int", "timestamp") for one in names)
 
     def member(self, node: Member) -> Holds:
         left, every = self.values(node.left), node.quantifier == "all"
-        members = [self.member_test(one) for one in node.members]
+        members = [self.member_test(one, node.left) for one in node.members]
+        quantified = all if every else any  # of each member by itself: all are in one range, or any is in any
 
         def holds(packet: Occurrences) -> bool:
             found = left(packet)
-            tests = [test(packet) for test in members] if found else []
-            passed = (any(test(value) for test in tests) for value in found)
-            return bool(found) and (all(passed) if every else any(passed))
+            return bool(found) and any(quantified(map(test(packet), found)) for test in members)
 
         return holds
 
-    def member_test(self, node: Value | Range) -> Callable[[Occurrences], Callable[[Any], bool]]:
+    def member_test(self, node: Value | Range, left: Value) -> Callable[[Occurrences], Callable[[Any], bool]]:
         """Return, for a packet, the function that tells whether a value is that member."""
         if isinstance(node, Constant):
             one = _Single("==", node)
             return lambda packet: one
         if not isinstance(node, Range):
-            values = self.values(node)
-            return lambda packet: values(packet).__contains__
+            values, equal = self.values(node), self.comparison("==", left)
+            return lambda packet: lambda value: any(equal(value, one) for one in values(packet))
         low, high = self.values(node.low), self.values(node.high)
+        over, under = self.comparison(">=", left), self.comparison("<=", left)
 
         def between(packet: Occurrences) -> Callable[[Any], bool]:
             lows, highs = low(packet), high(packet)
-            return lambda value: any(one <= value for one in lows) and any(value <= one for one in highs)
+            return lambda value: any(over(value, one) for one in lows) and any(under(value, one) for one in highs)
 
         return between
 
     # ---- values
+
+    def searched(self, field: Field) -> Values:
+        """Return what a search of `field` looks through: of a protocol, all that is behind it too."""
+        if self.names.find(field.name).kind != "protocol":
+            return self.values(field)
+        return lambda packet: packet.reaching(field.name, field.layers)
 
     def values(self, node: Value) -> Values:
         match node:
@@ -128,22 +149,27 @@ class _Compiler:
                 return lambda packet: packet.values(name)
             case Slice(of, parts):
                 inner = self.values(of)
-                return lambda packet: [sliced for value in inner(packet) if (sliced := _sliced(value, parts))]
+                return lambda packet: [_sliced(value, parts) for value in inner(packet)]
             case Negative(of):
-                inner = self.values(of)
-                return lambda packet: [-value for value in inner(packet)]
+                inner, most = self.values(of), self.most(of)
+                return lambda packet: [-value for value in inner(packet) if _fits(-value, most)]
             case Arithmetic(op, left, right):
-                return _calculated(_ARITHMETIC[op], self.values(left), self.values(right))
+                return _calculated(_ARITHMETIC[op], self.values(left), self.values(right), self.most(node))
             case Call():
                 return self.call(node)
         raise TypeError(f"{node!r} is in no checked tree")
+
+    def most(self, value: Value) -> int:
+        """Return what no result of arithmetic reaches: numbers have 32 bits unless a field has more."""
+        names = [self.names.find(one.name) for one in walk(value) if isinstance(one, Field)]
+        return 1 << (64 if any(one.width > 4 for one in names) else 32)
 
     def call(self, node: Call) -> Values:
         arguments = [self.values(one) for one in node.arguments]
         first = node.arguments[0]
         assert isinstance(first, Field)
         inner, field = arguments[0], self.names.find(first.name)
-        width = field.width
+        width = 0 if DOMAINS[field.kind] in ("bool", "time") else field.width  # as Wireshark has it
         match node.function:
             case "count":
                 return lambda packet: [len(found)] if (found := inner(packet)) else []
@@ -216,12 +242,22 @@ _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
 # ---- arithmetic
 
 
-def _calculated(op: Callable[[Any, Any], Any], left: Values, right: Values) -> Values:
+def _unsigned(value: Any) -> Any:
+    """Return what a number under 0 is beside one without a sign: Wireshark takes its 32 bits."""
+    return value + (1 << 32) if isinstance(value, int) and value < 0 else value
+
+
+def _fits(value: Any, most: int) -> bool:
+    """Tell whether a result is there at all; what overflows is none."""
+    return not isinstance(value, int) or -most // 2 <= value < most
+
+
+def _calculated(op: Callable[[Any, Any], Any], left: Values, right: Values, most: int) -> Values:
     def values(packet: Occurrences) -> list[Any]:
         ours = left(packet)
         theirs = right(packet) if ours else ()
         found = (op(one, other) for one in ours for other in theirs)
-        return [one for one in found if one is not None]
+        return [one for one in found if one is not None and _fits(one, most)]
 
     return values
 
@@ -277,11 +313,6 @@ def _sliced(value: bytes, parts: Iterable[Part]) -> bytes:
     return result
 
 
-def _time_text(value: int) -> str:
-    sign, whole = ("-", -value) if value < 0 else ("", value)
-    return f"{sign}{whole // 1_000_000_000}.{whole % 1_000_000_000:09d}"
-
-
 _TEXTS: dict[str, Callable[[Any], str]] = {
-    "ipv4": ipv4_text, "ipv6": ipv6_text, "mac": mac_text, "number": lambda value: str(int(value)), "time": _time_text,
+    "ipv4": ipv4_text, "ipv6": ipv6_text, "mac": mac_text, "number": lambda value: str(int(value)),
 }  # fmt: skip

@@ -42,8 +42,8 @@ MAX_DEPTH = 100
 
 GRAMMAR = r"""
 start: either
-either: both (_OR both)*
-both: one (_AND one)*
+?either: both | both (_OR both)+    -> either
+?both: one | one (_AND one)+        -> both
 ?one: NOT one            -> negation
     | "(" either ")"
     | [QUANTIFIER] value -> exists
@@ -52,9 +52,9 @@ both: one (_AND one)*
     | [QUANTIFIER] value [NOT] _IN "{" member ("," member)* "}"          -> membership
 ?member: value
     | value ".." value   -> range
-?value: sum (BITAND sum)*           -> arithmetic
-?sum: product (SIGN product)*       -> arithmetic
-?product: signed (FACTOR signed)*   -> arithmetic
+?value: sum | value BITAND sum            -> arithmetic
+?sum: product | sum SIGN product          -> arithmetic
+?product: signed | product FACTOR signed  -> arithmetic
 ?signed: SIGN signed     -> sign
     | part
 ?part: word
@@ -78,7 +78,7 @@ FACTOR: /[*\/%]/
 STRING.4: /[rR]?"(\\.|[^"\\])*"/s
 CHARACTER.4: /'(\\.|[^'\\])*'/s
 BRACKETS: /\[[^\]]*\]/
-LAYERS: /#(-?\d+|\[[^\]]*\])/
+LAYERS: /#(\d+|\[[^\]]*\])/
 ADDRESS.2: /[0-9A-Fa-f:.]*[:.][0-9A-Fa-f:.]*\/[0-9]+/
 WORD: /(::?)?\w(\w|[:-]|\.(?!\.))*|::/
 %ignore /[ \t\r\n]+/
@@ -146,8 +146,7 @@ class _Builder:
         depth = self.deeper(tree, depth)
         children: list[Any] = tree.children
         if tree.data in ("either", "both"):
-            parts = tuple(self.test(child, depth) for child in children)
-            return parts[0] if len(parts) == 1 else (Or if tree.data == "either" else And)(parts)
+            return (Or if tree.data == "either" else And)(tuple(self.test(child, depth) for child in children))
         if tree.data == "negation":
             return Not(self.test(children[1], depth))
         if tree.data == "exists":
@@ -195,7 +194,9 @@ class _Builder:
         at = tree.meta.start_pos
         match str(tree.data):
             case "arithmetic":
-                return self.arithmetic(children, depth)
+                left, operator, right = children
+                op = "&" if operator == "bitwise_and" else str(operator)
+                return Arithmetic(op, self.value(left, depth), self.value(right, depth), at=operator.start_pos)
             case "sign":
                 inner = self.value(children[1], depth)
                 return inner if children[0] == "+" else Negative(inner, at=at)
@@ -209,15 +210,6 @@ class _Builder:
             case "slice":
                 return Slice(self.value(children[0], depth), self.ranges(children[1]), at=at)
         return self.word(children, at)
-
-    def arithmetic(self, children: list[Any], depth: int) -> Value:
-        result = self.value(children[0], depth)
-        if len(children) // 2 > MAX_DEPTH:
-            raise FilterError(self.text, children[1].start_pos, f"more than {MAX_DEPTH} terms")
-        for operator, right in zip(children[1::2], children[2::2], strict=True):
-            op = "&" if operator == "bitwise_and" else str(operator)
-            result = Arithmetic(op, result, self.value(right, depth), at=operator.start_pos)
-        return result
 
     def call(self, children: list[Any], depth: int, at: int) -> Value:
         name = self.word(children[0].children, at)

@@ -10,7 +10,7 @@ from pktlab.capture import Record
 from pktlab.columns.filters.literals import plain_text
 from pktlab.columns.filters.nodes import Part
 from pktlab.columns.registry import FieldType, Registry
-from pktlab.wire.dissection import Dissection, Layer
+from pktlab.wire.dissection import Dissection
 from pktlab.wire.packet import LINK_LAYERS
 from pktlab.wire.rows import Found
 from pktlab.wire.values import ipv4_text, ipv6_text
@@ -41,6 +41,10 @@ class Moments(NamedTuple):
     previous_ns: int | None
 
 
+_WITH_PAYLOAD = frozenset({
+    "data", "icmp", "icmpv6", "igmp", "sctp", "dccp", "gre", "esp", "llc", "ppp", "ospf", "pim", "vrrp", "gtp",
+})  # fmt: skip
+"""Protocols whose octets are all that is theirs, as in Wireshark; those of others are their header."""
 _Occurrence = tuple[int, Any]  # the layer, counted from 1 among those of its protocol; the value
 
 
@@ -60,10 +64,20 @@ class Occurrences:
 
     def within(self, name: str, layers: Iterable[Part]) -> list[Any]:
         """Return the values of `name` in some layers of its protocol, counted from 1, or from the end below 0."""
-        found = self.found(name)
-        last = max((number for number, _ in found), default=0)
-        wanted = [_bounds(part, last) for part in layers]
-        return [value for number, value in found if any(low <= number <= high for low, high in wanted)]
+        return _in_layers(self.found(name), layers)
+
+    def reaching(self, name: str, layers: Sequence[Part]) -> list[bytes]:
+        """Return, for each header of a protocol, its octets and all behind it: what a search looks through."""
+        data = self.packet.dissection.data
+        inside = zip(self.numbers, self.packet.dissection.layers, strict=True)
+        found = [
+            (number, data[layer.start : len(data) if isinstance(layer.header, LINK_LAYERS) else layer.end])
+            for number, layer in inside
+            if layer.protocol == name
+        ]
+        if name == "frame":
+            found.append((1, data))
+        return _in_layers(found, layers) if layers else [octets for _, octets in found]
 
     def found(self, name: str) -> list[_Occurrence]:
         """Return every value of `name` with the number of its layer."""
@@ -118,17 +132,13 @@ class Occurrences:
                 yield number, plain_text(ipv4_text(raw) if len(raw) == 4 else ipv6_text(raw))
 
     def of_protocol(self, field: FieldType) -> Iterable[_Occurrence]:
-        """Yield the octets from the start of each such header."""
+        """Yield the octets of each such header."""
         data = self.packet.dissection.data
         if field.name == "frame":
             yield 1, data
         for number, layer in zip(self.numbers, self.packet.dissection.layers, strict=True):
             if layer.protocol == field.name:
-                yield number, data[layer.start : self.end_of(layer)]
-
-    def end_of(self, layer: Layer) -> int:
-        """Return where the octets end that a protocol was given: those of a link layer, with the frame."""
-        return len(self.packet.dissection.data) if isinstance(layer.header, LINK_LAYERS) else layer.end
+                yield number, data[layer.start : layer.end if field.name in _WITH_PAYLOAD else layer.stop]
 
     def of_payload(self, field: FieldType) -> Iterable[_Occurrence]:
         """Yield what lies behind each such header, or how much it is."""
@@ -183,6 +193,13 @@ class Occurrences:
                 return tuple(plain_text(one) for one in record.comments)
         since = None if moments is None else moments.first_ns if what == "time_relative" else moments.previous_ns
         return None if since is None or record.time_ns is None else record.time_ns - since
+
+
+def _in_layers(found: Sequence[_Occurrence], layers: Iterable[Part]) -> list[Any]:
+    """Return the values of `found` that lie in one of `layers`."""
+    last = max((number for number, _ in found), default=0)
+    wanted = [_bounds(part, last) for part in layers]
+    return [value for number, value in found if any(low <= number <= high for low, high in wanted)]
 
 
 def _bounds(part: Part, last: int) -> tuple[int, int]:
