@@ -7,6 +7,7 @@ Describe a protocol once, then dissect, checksum and craft its packets:
     cap = pktlab.open("pcaps/first-light.pcapng")     # path, "-", file object; pcap and pcapng, gz and zst
     cap[12].show()                                    # a tree with the bytes of every field
     cap[12]["udp.srcport"], cap[12].udp.srcport       # names are Wireshark's
+    cap.where("udp.port == 53")                       # the packets that pass a display filter
     print(cap[12].explain())                          # how its checksums come about, word by word
     pktlab.checksum(b"...")                           # RFC 1071; .verify .update .explain beside it
 
@@ -19,6 +20,7 @@ The house, from the top; imports go down only, and `make lint` holds them to it:
     api.py            open, Capture, packet: where files and packets meet
     packets.py        Packet: what one packet says, and whether its sums are right
     schemas.py        where does a user's own schema come from?     sums.py    pktlab.checksum
+    columns/          what do a million packets say?    fields by name, display filters
     flows/            which packets belong together?    flow keys, IP reassembly
     capture/          how do packets lie in files?      pcap, pcapng, gz, zst
     wire/             what does one packet say?         Construct schemas, checksums, verdicts
@@ -34,19 +36,30 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pktlab.api import Capture, Packet, load_schema, open, packet
-    from pktlab.errors import CaptureError, DamagedCapture, Malformed, PktlabError, SchemaError, Truncated
+    from pktlab.columns.filters import compile_filter
+    from pktlab.errors import (
+        CaptureError,
+        DamagedCapture,
+        FilterError,
+        Malformed,
+        PktlabError,
+        SchemaError,
+        Truncated,
+    )
     from pktlab.sums import checksum
 
 __all__ = [
     "Capture",
     "CaptureError",
     "DamagedCapture",
+    "FilterError",
     "Malformed",
     "Packet",
     "PktlabError",
     "SchemaError",
     "Truncated",
     "checksum",
+    "compile_filter",
     "load_schema",
     "open",
     "packet",
@@ -55,9 +68,11 @@ __all__ = [
 _HOME = {
     **dict.fromkeys(("Capture", "Packet", "load_schema", "open", "packet"), "pktlab.api"),
     **dict.fromkeys(
-        ("CaptureError", "DamagedCapture", "Malformed", "PktlabError", "SchemaError", "Truncated"), "pktlab.errors"
+        ("CaptureError", "DamagedCapture", "FilterError", "Malformed", "PktlabError", "SchemaError", "Truncated"),
+        "pktlab.errors",
     ),
     "checksum": "pktlab.sums",
+    "compile_filter": "pktlab.columns.filters",
 }
 __version__ = "0.1.0"
 

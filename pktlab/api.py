@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import BinaryIO, Self
 
 from pktlab.capture import CaptureReader, Record, canonical_link_type, open_capture
+from pktlab.columns.filters import Filter, compile_filter
 from pktlab.errors import CaptureError, DamagedCapture
 from pktlab.flows import Fragments
 from pktlab.packets import Packet, time_text, tree_text
@@ -21,7 +22,7 @@ from pktlab.wire.bindings import bind
 from pktlab.wire.header import Header
 from pktlab.wire.packet import LINK_TYPES, PROTOCOLS
 
-__all__ = ["AS", "Capture", "Packet", "load_schema", "open", "packet", "time_text", "tree_text"]
+__all__ = ["AS", "Capture", "Packet", "Selection", "load_schema", "open", "packet", "time_text", "tree_text"]
 
 Source = str | os.PathLike[str] | BinaryIO
 Protocols = Mapping[str, type[Header]]
@@ -51,6 +52,8 @@ class Capture:
         self._bindings = tuple(bind(condition, header) for condition, header in (protocols or {}).items())
         self.reader: CaptureReader = open_capture(source)
         self._started = False
+        self.first_ns: int | None = None
+        """Time of the first packet that has one, ns since the epoch; None before it was read."""
         self.fragments = Fragments()
         self.unknown_link_types: dict[int, int] = {}
         """Link types met that pktlab does not read, and the first frame of each; such packets are plain bytes."""
@@ -73,6 +76,8 @@ class Capture:
         self._started = True
         for record in self.reader:
             link_type = canonical_link_type(record.link_type)
+            if self.first_ns is None:
+                self.first_ns = record.time_ns
             if link_type not in LINK_TYPES:
                 self.unknown_link_types.setdefault(link_type, record.number)
             yield Packet(record, link_type, self._bindings, self.fragments)
@@ -105,6 +110,21 @@ class Capture:
         with self._again() as again:
             return sum(1 for _ in again.reader)
 
+    def where(self, condition: str | Filter) -> Selection:
+        """Return the packets that pass a display filter, as a capture of its own; nothing is read yet.
+
+        Raises
+        ------
+        FilterError : the filter does not read, or asks for what no packet can have
+
+        >>> import pktlab
+        >>> found = pktlab.open("pcaps/first-light.pcapng").where("udp.checksum.verdict == bad or udp.length == 9")
+        >>> [packet.number for packet in found]
+        [28]
+        """
+        chosen = condition if isinstance(condition, Filter) else compile_filter(condition, self._protocols or {})
+        return Selection(self, chosen)
+
     def _again(self) -> Capture:
         if not isinstance(self._source, str | os.PathLike) or self._source == "-":
             raise CaptureError(f"{self.name}: a stream can be read once; iterate over it, or name a file")
@@ -126,6 +146,86 @@ class Capture:
 
     def __repr__(self) -> str:
         return f"<Capture {self.name}: {self.reader.format}>"
+
+
+class Selection:
+    """The packets of a capture that pass a filter: read, indexed and counted as those of a `Capture` are.
+
+    Their numbers are those in the file.
+    """
+
+    def __init__(self, capture: Capture | Selection, chosen: Filter) -> None:
+        self.capture = capture
+        self.filter = chosen
+
+    @property
+    def name(self) -> str:
+        """The file as the user named it."""
+        return self.capture.name
+
+    @property
+    def reader(self) -> CaptureReader:
+        """What reads the file."""
+        return self.capture.reader
+
+    @property
+    def damage(self) -> DamagedCapture | None:
+        """Where and why reading ended early; None before the end, and for a file that is whole."""
+        return self.capture.damage
+
+    @property
+    def first_ns(self) -> int | None:
+        """Time of the first packet of the file that has one, whether it passes or not."""
+        return self.capture.first_ns
+
+    @property
+    def unknown_link_types(self) -> dict[int, int]:
+        """Link types met that pktlab does not read, and the first frame of each."""
+        return self.capture.unknown_link_types
+
+    def __iter__(self) -> Iterator[Packet]:
+        return self.filter.select(self.capture)
+
+    def frame(self, number: int) -> Packet:
+        """Return the packet with `frame.number` `number`; IndexError if there is none, or it does not pass."""
+        with self._again() as again:
+            for found in again:
+                if found.number == number:
+                    return found
+        raise IndexError(f"{self.name} has no frame {number} that passes {self.filter.text}")
+
+    def __getitem__(self, index: int) -> Packet:
+        wanted = index if index >= 0 else index + self.count()
+        with self._again() as again:
+            for place, found in enumerate(again):
+                if place == wanted:
+                    return found
+        raise IndexError(f"{self.name} has no {index} among the packets that pass {self.filter.text}")
+
+    def count(self) -> int:
+        """Return the number of packets that pass; the file is read once for it."""
+        with self._again() as again:
+            return sum(1 for _ in again)
+
+    def where(self, condition: str | Filter) -> Selection:
+        """Return those that pass another filter too."""
+        return Selection(self, self.capture.where(condition).filter)
+
+    def _again(self) -> Selection:
+        return Selection(self.capture._again(), self.filter)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.capture.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Selection of {self.capture!r} where {self.filter.text}>"
 
 
 def open(source: Source, *, protocols: Protocols | None = None) -> Capture:

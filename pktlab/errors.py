@@ -7,7 +7,10 @@ the sentence. Misuse by the caller (a wrong type, a value that does not fit its 
 
 from __future__ import annotations
 
-__all__ = ["CaptureError", "DamagedCapture", "Malformed", "PktlabError", "SchemaError", "Truncated", "WireError"]
+__all__ = [
+    "CaptureError", "DamagedCapture", "FilterError", "Malformed", "PktlabError", "SchemaError", "Truncated",
+    "WireError",
+]  # fmt: skip
 
 
 class PktlabError(Exception):
@@ -110,3 +113,41 @@ class DamagedCapture(CaptureError):
     def __str__(self) -> str:
         count = "1 packet" if self.packets == 1 else f"{self.packets} packets"
         return f"{self.path}: damaged at byte {self.offset}, after {count}: {self.why}"
+
+
+class FilterError(PktlabError):
+    r"""A filter that cannot be read, or asks for what no packet can have.
+
+    Parameters
+    ----------
+    text : the filter
+    at : character at which the mistake is, from 0; its length if something is missing at the end
+    why : what is wrong there, as a sentence without a full stop
+
+    >>> error = FilterError("tcp.prot == 80", 0, "no field is called tcp.prot, did you mean tcp.port?")
+    >>> print(error)
+    filter, column 1: no field is called tcp.prot, did you mean tcp.port?
+    >>> print("\n".join(error.pointer))
+    tcp.prot == 80
+    ^~~~~~~~
+    """
+
+    def __init__(self, text: str, at: int, why: str) -> None:
+        super().__init__(text, at, why)
+        self.text = text
+        self.at = at
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"filter, column {self.at + 1}: {self.why}"
+
+    @property
+    def pointer(self) -> tuple[str, str]:
+        """The filter in one line, and a line that points at the place."""
+        shown = "".join(one if one.isprintable() else " " for one in self.text)
+        word = 0
+        while self.at + word < len(shown) and not shown[self.at + word].isspace():
+            word += 1
+        if shown[self.at : self.at + 1] in ('"', "'", "(", ")", "{", "}", "[", "]"):
+            word = 1
+        return shown, " " * self.at + "^" + "~" * (word - 1)

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from pktlab.capture import Record
+from pktlab.columns.registry import EITHER_END
 from pktlab.errors import PktlabError
 from pktlab.flows import Fragments, Whole, piece_of
 from pktlab.wire import text
@@ -21,14 +22,6 @@ from pktlab.wire.rows import Found
 from pktlab.wire.verdict import STATUS, Judgement, Offload, judge
 
 __all__ = ["Packet", "moment_text", "time_text", "tree_text"]
-
-_EITHER_END = {
-    "ip.addr": ("ip.src", "ip.dst"),
-    "ipv6.addr": ("ipv6.src", "ipv6.dst"),
-    "eth.addr": ("eth.src", "eth.dst"),
-    "tcp.port": ("tcp.srcport", "tcp.dstport"),
-    "udp.port": ("udp.srcport", "udp.dstport"),
-}
 
 
 class Packet:
@@ -142,10 +135,10 @@ class Packet:
             return [] if value is None else [value]
         if ".checksum." in name:
             return self._checksum_values(name)
-        return [one.value for part in _EITHER_END.get(name, (name,)) for one in self.dissection.found(part)]
+        return [one.value for part in EITHER_END.get(name, (name,)) for one in self.dissection.found(part)]
 
     def _found(self, name: str) -> list[Found]:
-        return [one for part in _EITHER_END.get(name, (name,)) for one in self.dissection.found(part)]
+        return [one for part in EITHER_END.get(name, (name,)) for one in self.dissection.found(part)]
 
     def _checksum_values(self, name: str) -> list[Any]:
         protocol, _, what = name.partition(".checksum.")

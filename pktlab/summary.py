@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from pktlab.api import Capture
+from pktlab.api import Capture, Selection
 from pktlab.capture import link_type_name
 from pktlab.flows import FlowKey, flow_key
 from pktlab.health import Health
@@ -68,7 +68,7 @@ class Summary:
         walk(())
         return found
 
-    def document(self, capture: Capture) -> dict[str, Any]:
+    def document(self, capture: Capture | Selection) -> dict[str, Any]:
         """Return what is known of `capture`, all of whose packets were counted, as JSON has it."""
         reader, damage = capture.reader, capture.damage
         return {

@@ -1,41 +1,22 @@
-"""The headers that pktlab knows, by name; what lies in a header; and the names of all fields."""
+"""The headers that pktlab knows, by name; and the names of all fields."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pktlab.columns.registry import headers_in, registry
 from pktlab.errors import SchemaError
 from pktlab.wire import PROTOCOLS
-from pktlab.wire.layout import Layout
-from pktlab.wire.table import nodes_of
 
 if TYPE_CHECKING:
     from pktlab.wire import Header
 
-__all__ = ["check_fields", "find", "inside", "title"]
+__all__ = ["check_fields", "find", "title"]
 
-_OWN_FIELDS = (
-    "frame.number", "frame.time_epoch", "frame.time_epoch_ns", "frame.len", "frame.cap_len", "frame.interface_id",
-    "frame.protocols", "frame.comment", "ip.addr", "ipv6.addr", "eth.addr", "tcp.port", "udp.port",
-)  # fmt: skip
-
-
-def inside(header: type[Header]) -> list[type[Header]]:
-    """Return the headers that lie in fields of `header`, in the order of the schema, each once.
-
-    >>> from pktlab.wire.ipv4 import Ip
-    >>> [one.__name__ for one in inside(Ip)][:2]
-    ['IpOptions', 'IpOption']
-    """
-    found: dict[type[Header], None] = {}
-    for declared in header.schema.fields:
-        for node in nodes_of(declared.subcon):
-            if isinstance(node, Layout) and node.header not in found:
-                found[node.header] = None
-                found.update(dict.fromkeys(inside(node.header)))
-    return list(found)
+_RELATIVE = ("frame.time_relative", "frame.time_delta")
+"""What no packet can say alone."""
 
 
 def title(header: type[Header]) -> str:
@@ -72,22 +53,17 @@ def _everything(own: Iterable[type[Header]] = ()) -> Iterator[type[Header]]:
     outer = [*PROTOCOLS, *own]
     yield from outer
     for header in outer:
-        yield from inside(header)
+        yield from headers_in(header)
 
 
-def check_fields(names: Iterable[str], own: Iterable[Any] = ()) -> None:
+def check_fields(names: Iterable[str], own: Iterable[type[Header]] = ()) -> None:
     """Raise SchemaError for the first of `names` that no packet can have, with the nearest that one can.
 
     `own` are the user's protocols.
 
     >>> check_fields(["udp.srcport", "frame.number", "udp.checksum.verdict"])
     """
-    known = set(_OWN_FIELDS)
-    for header in _everything(own):
-        known |= {row.name for row in header.schema.rows if row.name}
-        if f"{header.layer}.checksum" in known:
-            known |= {f"{header.layer}.checksum.{what}" for what in ("verdict", "status", "cause")}
+    known = registry(own)
     for name in names:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1, 0.7)
-            raise SchemaError(f"no field is called {name!r}" + (f", did you mean {near[0]}?" if near else ""))
+        if known.find(name).source in ("protocol", "payload", "host") or name in _RELATIVE:
+            raise SchemaError(f"{name} can be asked for in a filter only")

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pktlab_cli.errors import FOUND
-from pktlab_cli.options import color_option, command, json_option, packets_of, protocol_options, source_options
+from pktlab_cli.options import (
+    color_option,
+    command,
+    filter_option,
+    json_option,
+    packets_of,
+    protocol_options,
+    source_options,
+)
 from pktlab_cli.printing import Printer, count, escape, table, wrapped
 from pktlab_cli.progress import watched
 
@@ -27,12 +35,14 @@ __all__ = ["findings_lines", "verdict_table", "verify"]
 @source_options
 @click.option("--all", "everything", is_flag=True, help="List absent and unverified checksums too.")
 @click.option("--limit", type=click.IntRange(min=0), default=1000, show_default=True, help="List at most N findings.")
+@filter_option
 @json_option
 @protocol_options
 @color_option
 def verify(
-    source: str | None, everything: bool, limit: int, as_json: bool, protocols: dict[str, Any], out: Printer
-) -> int:
+    source: str | None, everything: bool, limit: int, condition: str | None, as_json: bool,
+    protocols: dict[str, Any], out: Printer,
+) -> int:  # fmt: skip
     """Judge every checksum of a capture, and say what stands behind the verdicts.
 
     A checksum is good, bad, partial (left to the network card), absent, illegal-zero, unverified or malformed. The
@@ -41,7 +51,7 @@ def verify(
     from pktlab.health import Health
 
     health = Health(limit, everything=everything)
-    with packets_of(source, protocols) as capture:
+    with packets_of(source, protocols, condition) as capture:
         for packet in watched(capture):
             health.add(packet)
         health.finish()

@@ -16,6 +16,7 @@ import click
 from pktlab_cli.options import (
     color_option,
     command,
+    filter_option,
     frame_of,
     one_packet,
     packet_options,
@@ -27,7 +28,7 @@ from pktlab_cli.printing import JsonArray, Printer, json_text, wrapped
 from pktlab_cli.progress import watched
 
 if TYPE_CHECKING:
-    from pktlab.api import Capture, Packet
+    from pktlab.api import Capture, Packet, Selection
     from pktlab.wire.text import Line
 
 __all__ = ["dissect"]
@@ -41,12 +42,14 @@ FORMS = ("text", "tree", "json", "jsonl")
     "pktlab dissect pcaps/first-light.pcapng",
     "pktlab dissect pcaps/first-light.pcapng --frame 28 -V -x",
     "pktlab dissect pcaps/first-light.pcapng -T jsonl -e ip.src -e udp.dstport -c 5",
+    "pktlab dissect pcaps/first-light.pcapng -Y 'ip.addr == 192.0.2.0/24 and udp.length > 100'",
     "pktlab dissect - -c 3 < pcaps/first-light.pcapng",
     "pktlab dissect --as ip --hex 4500001c00000000401166cd0a0000010a0000020001000200080000",
 )
 @source_options
 @packet_options
-@click.option("-c", "limit", type=click.IntRange(min=0), metavar="N", help="Stop after N packets.")
+@filter_option
+@click.option("-c", "limit", type=click.IntRange(min=0), metavar="N", help="Stop after N packets (that pass).")
 @click.option("-V", "--tree", "wants_tree", is_flag=True, help="A tree for each packet, the same as -T tree.")
 @click.option("-x", "--hexdump", "wants_hex", is_flag=True, help="The bytes too: beside the tree, or below the line.")
 @click.option("-T", "form", type=click.Choice(FORMS), help="Form; text, a line a packet, if not given.")
@@ -59,9 +62,9 @@ FORMS = ("text", "tree", "json", "jsonl")
 @protocol_options
 @color_option
 def dissect(
-    source: str | None, frame: int | None, hex_text: str | None, as_: str | None, limit: int | None,
-    wants_tree: bool, wants_hex: bool, form: str | None, names: tuple[str, ...], ranges: bool, target: str | None,
-    by_line: bool, quiet: bool, protocols: dict[str, Any], out: Printer,
+    source: str | None, frame: int | None, hex_text: str | None, as_: str | None, condition: str | None,
+    limit: int | None, wants_tree: bool, wants_hex: bool, form: str | None, names: tuple[str, ...], ranges: bool,
+    target: str | None, by_line: bool, quiet: bool, protocols: dict[str, Any], out: Printer,
 ) -> None:  # fmt: skip
     """Show the packets of a capture: a line each, trees, or JSON.
 
@@ -76,14 +79,18 @@ def dissect(
         from pktlab_cli.catalog import check_fields
 
         check_fields(names, protocols.values())
+    if condition is not None and (frame is not None or hex_text is not None):
+        raise click.UsageError("-Y chooses among packets; --frame and --hex name one", click.get_current_context())
     with contextlib.ExitStack() as stack:
-        show = _show(form or "text", names, ranges, wants_hex, out, stack) if prints else _show_nothing
         if hex_text is not None or as_ is not None:
             if target is not None:
                 raise click.UsageError("-w writes packets of a capture, not of --hex", click.get_current_context())
+            show = _show(form or "text", names, ranges, wants_hex, out, stack) if prints else _show_nothing
             show(one_packet(source, frame, hex_text, as_, protocols))
             return
-        capture = stack.enter_context(packets_of(source, protocols))
+        capture = packets_of(source, protocols, condition)
+        stack.callback(capture.close)
+        show = _show(form or "text", names, ranges, wants_hex, out, stack, capture) if prints else _show_nothing
         out.eager = by_line or _is_stream(source)
         packets = [frame_of(capture, frame)] if frame else watched(capture, prints=prints)
         _run(islice(packets, limit), capture, show, target, flush=out.eager)
@@ -109,7 +116,9 @@ def _is_stream(source: str | None) -> bool:
     return not stat.S_ISREG(status.st_mode)
 
 
-def _run(packets: Iterable[Packet], capture: Capture, show: Show, target: str | None, *, flush: bool) -> None:
+def _run(
+    packets: Iterable[Packet], capture: Capture | Selection, show: Show, target: str | None, *, flush: bool
+) -> None:
     """Show the packets, and write them to `target` if there is one."""
     if target is None:
         for packet in packets:
@@ -131,14 +140,15 @@ def _show_nothing(_: Packet) -> None:
 
 
 def _show(
-    form: str, names: tuple[str, ...], ranges: bool, wants_hex: bool, out: Printer, stack: contextlib.ExitStack
-) -> Show:
-    """Return the function that shows one packet."""
+    form: str, names: tuple[str, ...], ranges: bool, wants_hex: bool, out: Printer, stack: contextlib.ExitStack,
+    capture: Capture | Selection | None = None,
+) -> Show:  # fmt: skip
+    """Return the function that shows one packet, of `capture` if it is of one."""
     if form in ("json", "jsonl"):
         return _show_json(form, names, ranges, out, stack)
     if form == "tree":
         return lambda packet: _show_tree(packet, ranges, wants_hex, out)
-    return _show_lines(wants_hex, out)
+    return _show_lines(wants_hex, out, capture)
 
 
 def _show_json(form: str, names: tuple[str, ...], ranges: bool, out: Printer, stack: contextlib.ExitStack) -> Show:
@@ -151,15 +161,11 @@ def _show_json(form: str, names: tuple[str, ...], ranges: bool, out: Printer, st
     return lambda packet: array.add(document(packet))
 
 
-def _show_lines(wants_hex: bool, out: Printer) -> Show:
+def _show_lines(wants_hex: bool, out: Printer, capture: Capture | Selection | None) -> Show:
     from pktlab.wire.text import hexdump
 
-    first: list[int] = []
-
     def show(packet: Packet) -> None:
-        if not first and packet.time_ns is not None:
-            first.append(packet.time_ns)
-        out.line(_painted(packet.line(first[0] if first else None), packet, out))
+        out.line(_painted(packet.line(None if capture is None else capture.first_ns), packet, out))
         if wants_hex:
             out.lines(f"      {line}" for line in hexdump(packet.data))
             out.line()

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import click
 
-from pktlab.errors import DamagedCapture, PktlabError
+from pktlab.errors import DamagedCapture, FilterError, PktlabError
 
 __all__ = ["DAMAGED", "FOUND", "INTERRUPTED", "UNUSABLE", "note", "run", "tell"]
 
@@ -50,11 +50,16 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
 def tell(error: PktlabError) -> int:
     """Say in a line on standard error what `error` is about, and return the status that it stands for.
 
+    Below the line about a filter stands the filter, with a mark at the place.
+
     >>> tell(PktlabError("nothing to read")), tell(DamagedCapture("a.pcap", 24, 0, "it ends here"))
     (2, 3)
     """
     sys.stdout.flush()  # what was read before it stands before it
-    return _say(str(error), DAMAGED if isinstance(error, DamagedCapture) else UNUSABLE)
+    status = _say(str(error), DAMAGED if isinstance(error, DamagedCapture) else UNUSABLE)
+    if isinstance(error, FilterError):
+        click.echo("\n".join(f"  {line}" for line in error.pointer), err=True)
+    return status
 
 
 def note(text: str) -> None:

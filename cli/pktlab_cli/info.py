@@ -10,7 +10,7 @@ import click
 from pktlab.errors import CaptureError, DamagedCapture
 from pktlab_cli.checksum_verify import verdict_table
 from pktlab_cli.errors import tell
-from pktlab_cli.options import color_option, command, json_option, packets_of, protocol_options
+from pktlab_cli.options import color_option, command, filter_option, json_option, packets_of, protocol_options
 from pktlab_cli.printing import Printer, escape, table, wrapped
 from pktlab_cli.progress import watched
 
@@ -24,16 +24,19 @@ __all__ = ["info"]
     "info",
     "pktlab info pcaps/first-light.pcapng",
     "pktlab info --json pcaps/first-light.pcapng",
+    "pktlab info -Y 'udp.port == 12000' pcaps/first-light.pcapng",
     "pktlab info - < pcaps/first-light.pcapng",
 )
 @click.argument("files", nargs=-1, metavar="FILE...")
 @click.option("-r", "--read", "more_files", multiple=True, metavar="FILE", help="Read FILE, the same as naming it.")
+@filter_option
 @json_option
 @protocol_options
 @color_option
 def info(
-    files: tuple[str, ...], more_files: tuple[str, ...], as_json: bool, protocols: dict[str, Any], out: Printer
-) -> int:
+    files: tuple[str, ...], more_files: tuple[str, ...], condition: str | None, as_json: bool,
+    protocols: dict[str, Any], out: Printer,
+) -> int:  # fmt: skip
     """Say what kind of file a capture is, what is in it, and how healthy it is.
 
     With --json and one FILE the answer is one object, with several an array of them.
@@ -45,7 +48,7 @@ def info(
     status = 0
     for name in names:
         try:
-            summary, document, damage = _read(name, protocols)
+            summary, document, damage = _read(name, protocols, condition)
         except CaptureError as error:
             status = max(status, tell(error))  # the other files can still be read
             continue
@@ -59,11 +62,13 @@ def info(
     return status
 
 
-def _read(name: str, protocols: dict[str, Any]) -> tuple[Summary, dict[str, Any], DamagedCapture | None]:
+def _read(
+    name: str, protocols: dict[str, Any], condition: str | None
+) -> tuple[Summary, dict[str, Any], DamagedCapture | None]:
     from pktlab.summary import Summary
 
     summary = Summary()
-    with packets_of(name, protocols) as capture:
+    with packets_of(name, protocols, condition) as capture:
         for packet in watched(capture):
             summary.add(packet)
         summary.health.finish()

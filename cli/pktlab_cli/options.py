@@ -15,13 +15,14 @@ from pktlab_cli.hextext import read_hex
 from pktlab_cli.printing import Printer
 
 if TYPE_CHECKING:
-    from pktlab.api import Capture, Packet
+    from pktlab.api import Capture, Packet, Selection
     from pktlab.wire import Header
 
 __all__ = [
     "bytes_of",
     "color_option",
     "command",
+    "filter_option",
     "frame_of",
     "json_option",
     "one_packet",
@@ -103,19 +104,29 @@ def color_option(function: Function) -> Function:
     return wrapper
 
 
+filter_option = click.option(
+    "-Y", "--where", "condition", metavar="FILTER", help="Only packets that pass FILTER, written as in Wireshark."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
 # ---- what the options stand for
 
 
-def packets_of(source: str | None, protocols: dict[str, type[Header]]) -> Capture:
-    """Open the capture that the user named."""
+def packets_of(
+    source: str | None, protocols: dict[str, type[Header]], condition: str | None = None
+) -> Capture | Selection:
+    """Open the capture that the user named, or those of its packets that pass a filter."""
     from pktlab import api
 
     if source is None:
         raise _misuse("name a capture FILE, or - for standard input")
-    return api.open(source, protocols=protocols)
+    if condition is None:
+        return api.open(source, protocols=protocols)
+    from pktlab.columns.filters import compile_filter
+
+    chosen = compile_filter(condition, protocols)  # before a word is read: standard input may be slow
+    return api.open(source, protocols=protocols).where(chosen)
 
 
 def one_packet(
@@ -134,7 +145,7 @@ def one_packet(
         return frame_of(capture, frame)
 
 
-def frame_of(capture: Capture, number: int) -> Packet:
+def frame_of(capture: Capture | Selection, number: int) -> Packet:
     """Return a packet by its number; one that is not there is wrong usage, or lies behind the damage."""
     count = 0
     for packet in capture:  # not capture.frame(), which opens the file again: standard input can be read once

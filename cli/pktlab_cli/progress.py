@@ -15,7 +15,7 @@ from pktlab_cli.errors import note
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from pktlab.api import Capture, Packet
+    from pktlab.api import Capture, Packet, Selection
 
 __all__ = ["watched"]
 
@@ -24,7 +24,7 @@ PATIENCE_S = 1.0
 _STEP = 64  # packets between two looks at the clock
 
 
-def watched(capture: Capture, *, prints: bool = False) -> Iterator[Packet]:
+def watched(capture: Capture | Selection, *, prints: bool = False) -> Iterator[Packet]:
     """Yield the packets of `capture`; a bar shows how far reading has come, and at the end stands what was not known.
 
     `prints`: the packets are printed while they are read, so on a terminal there is no room for a bar.
@@ -38,7 +38,7 @@ def watched(capture: Capture, *, prints: bool = False) -> Iterator[Packet]:
             note(f"{capture.name}: packet {number}: {what} is not read, such packets are shown as bytes")
 
 
-def _with_bar(capture: Capture, prints: bool) -> Iterator[Packet]:
+def _with_bar(capture: Capture | Selection, prints: bool) -> Iterator[Packet]:
     if not sys.stderr.isatty() or (prints and sys.stdout.isatty()):
         yield from capture
         return
@@ -57,7 +57,7 @@ def _with_bar(capture: Capture, prints: bool) -> Iterator[Packet]:
             bar[0].stop()
 
 
-def _start(capture: Capture) -> tuple[Progress, TaskID]:
+def _start(capture: Capture | Selection) -> tuple[Progress, TaskID]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 

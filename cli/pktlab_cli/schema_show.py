@@ -32,10 +32,11 @@ def show(name: str, verbose: bool, form: str, out: Printer) -> None:
     NAME is one of `pktlab schema list`, or FILE.py:NAME for a schema of your own. Offsets in the list are bytes and
     bits from the start of the header, as far as they do not vary.
     """
-    from pktlab_cli.catalog import find, inside
+    from pktlab.columns.registry import headers_in
+    from pktlab_cli.catalog import find
 
     header = _load(name) if ".py:" in name else find(name)
-    headers = [header, *(inside(header) if verbose else [])]
+    headers = [header, *(headers_in(header) if verbose else [])]
     if form == "json":
         documents = [_document(one) for one in headers]
         out.json({**documents[0], "inside": documents[1:]} if verbose else documents[0])
@@ -53,8 +54,8 @@ def _load(target: str) -> type[Header]:
 
 
 def _page(header: type[Header], out: Printer) -> Iterator[str]:
+    from pktlab.columns.registry import headers_in
     from pktlab.wire.diagram import diagram
-    from pktlab_cli.catalog import inside
 
     yield out.paint(f"{header.label} ({header.layer})", "heading")
     yield from wrapped(_first_line(header), 0)
@@ -71,7 +72,7 @@ def _page(header: type[Header], out: Printer) -> Iterator[str]:
 
         yield ""
         yield f"Behind it: {expressions.text(header.payload_len)} bytes of payload."
-    names = [one.__name__ for one in inside(header)]
+    names = [one.__name__ for one in headers_in(header)]
     if names:
         yield ""
         yield from wrapped(f"In its fields: {', '.join(names)}.", 0)

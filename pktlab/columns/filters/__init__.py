@@ -1,0 +1,88 @@
+"""Which packets does a filter let through?
+
+Wireshark's display filters, as version 4.0 has them, for the fields that pktlab knows: `grammar` reads the text into a
+tree of `nodes`, `check` holds that against the `registry` of fields, and `exact` asks one packet. Columns are asked
+elsewhere, by the same tree. Of Wireshark's language these are left out: references to the selected packet (``${…}``),
+dates as text, and the names of hosts and services.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
+
+from pktlab.columns.filters.check import check
+from pktlab.columns.filters.exact import compiled
+from pktlab.columns.filters.grammar import parse
+from pktlab.columns.filters.nodes import Test, fields_of
+from pktlab.columns.filters.occurrences import Moments, PacketLike
+from pktlab.columns.registry import FieldType, registry
+from pktlab.errors import FilterError
+from pktlab.wire.header import Header
+
+__all__ = ["Filter", "compile_filter", "fields_of"]
+
+Some = TypeVar("Some", bound=PacketLike)
+
+
+class Filter:
+    """A filter that was read and checked.
+
+    text : as it was written
+    tree : a test, see `pktlab.columns.filters.nodes`
+    """
+
+    def __init__(self, text: str, protocols: Iterable[type[Header]] = ()) -> None:
+        self.text = text
+        self._names = registry(protocols)
+        self.tree: Test = check(parse(text), text, self._names)
+        self._matches = compiled(self.tree, self._names)
+
+    @property
+    def fields(self) -> tuple[FieldType, ...]:
+        """What the filter asks for, each field and protocol once, in the order of the text."""
+        return tuple(self._names.find(name) for name in fields_of(self.tree))
+
+    def matches(self, packet: PacketLike, moments: Moments | None = None) -> bool:
+        """Tell whether `packet` passes.
+
+        `moments` is what ``frame.time_relative`` and ``frame.time_delta`` count from; without, no packet has those.
+        """
+        return self._matches(packet, moments)
+
+    def select(self, packets: Iterable[Some]) -> Iterator[Some]:
+        """Yield those of `packets` that pass; relative times count from the first of them, and from the one before."""
+        first: int | None = None
+        previous: int | None = None
+        for packet in packets:
+            now = packet.record.time_ns
+            first = now if first is None else first
+            moments = Moments(first, now if previous is None else previous)
+            previous = now
+            if self._matches(packet, moments):
+                yield packet
+
+    def __repr__(self) -> str:
+        return f"<Filter {self.text}>"
+
+
+def compile_filter(text: str, protocols: Mapping[str, type[Header]] | Iterable[type[Header]] = ()) -> Filter:
+    """Return a filter, ready to be asked.
+
+    Parameters
+    ----------
+    text : in Wireshark's display-filter language
+    protocols : the user's own, whose fields are known besides pktlab's; as for `pktlab.open`, or the headers alone
+
+    Raises
+    ------
+    FilterError : it does not read, names no known field, or compares what cannot be compared
+
+    >>> print(compile_filter("tcp.port in {80, 8000..8080} and not ip.addr == 10.0.0.0/8").tree)
+    tcp.port in {80, 8000 .. 8080} and not ip.addr == 10.0.0.0/8
+    >>> [field.name for field in compile_filter("udp.length > 8 && ip").fields]
+    ['udp.length', 'ip']
+    """
+    if not text.strip():
+        raise FilterError(text, 0, "there is nothing in it")
+    return Filter(text, protocols.values() if isinstance(protocols, Mapping) else protocols)
