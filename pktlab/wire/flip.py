@@ -1,8 +1,8 @@
 """One bit of a packet broken on its way: what the packet says then, what becomes of its sums, who notices.
 
-`flip` looks at one bit, `flip_table` at all of them, counted by field. A header can break as well as the data: an
-address that reads otherwise is caught because the pseudo-header has it, an EtherType by nobody but the frame check
-sequence, which is rarely captured and is not looked at here.
+`flip` looks at one bit; `pktlab.wire.flip_table` at all of them. A header can break as well as the data: a wrong
+address or port is caught because the transport's sum has a pseudo-header, a wrong EtherType by nobody but the frame
+check sequence, which is rarely captured and not looked at here.
 
 Bit 0 is the most significant bit of byte 0, as in the figures of the RFCs.
 """
@@ -10,8 +10,7 @@ Bit 0 is the most significant bit of byte 0, as in the figures of the RFCs.
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +21,7 @@ from pktlab.wire.receiver import Outcome, Reaction, Receiver
 from pktlab.wire.rows import Found
 from pktlab.wire.verdict import Judgement, Verdict, judge
 
-__all__ = ["Change", "FieldCount", "Flip", "SumChange", "flip", "flip_table", "flipped"]
+__all__ = ["Change", "Flip", "Flips", "Read", "SumChange", "flip", "flipped"]
 
 Read = Callable[[bytes], Dissection]
 _HELD = (Verdict.good, Verdict.absent, Verdict.unverified)
@@ -52,6 +51,15 @@ class SumChange:
     def sees(self) -> bool:
         """Whether the sum held, or was not taken, and no longer holds."""
         return self.after is not None and self.before.verdict in _HELD and self.after.verdict in _BROKEN
+
+    def document(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        place = {"layer": self.before.layer, "protocol": self.before.protocol, "offset": self.before.offset}
+        return {**place, "before": _judged(self.before), "after": self.after and _judged(self.after)}
+
+
+def _judged(one: Judgement) -> dict[str, Any]:
+    return {"verdict": str(one.verdict), "found": one.found, "expected": one.expected}
 
 
 @dataclass(frozen=True)
@@ -95,28 +103,47 @@ class Flip:
             seen.append(self.now.layer)
         return tuple(seen)
 
+    def document(self) -> dict[str, Any]:
+        """Return it as JSON has it; offsets and values of sums are numbers."""
+        return {
+            "bit": self.bit, "byte": self.byte, "mask": self.mask, "place": self.place,
+            "field": None if self.field is None else dataclasses.asdict(self.field),
+            "before": _says(self.before), "after": _says(self.after),
+            "sums": [one.document() for one in self.sums], "seen_by": list(self.seen_by),
+            "receiver": {"before": self.was.document(), "after": self.now.document()}, "sentence": self.sentence,
+        }  # fmt: skip
+
     @property
     def sentence(self) -> str:
         """What the receiver makes of it, in a sentence."""
-        said = self.now.text[0].upper() + self.now.text[1:]
+        said = self.now.text[0].upper() + self.now.text[1:] + _counted(self.now)
+        if self.was == self.now and self.was.outcome is not Outcome.delivered:
+            return f"{said}, as it is with the bit whole."
         if self.was.outcome is not Outcome.delivered:
-            return f"{said}; unbroken it is {self.was.text}{_counted(self.was)}." if self.was != self.now else (
-                f"{said}, as it is unbroken{_counted(self.now)}.")  # fmt: skip
-        if self.now.outcome is Outcome.delivered:
-            inside = " and ".join(self.seen_by)
-            why = (
-                f"only the {inside} checksum inside sees it"
-                if inside
-                else "no checksum that is checked covers this bit"
-            )
-            return f"Delivered although a bit is wrong: {self.now.text}; {why}."
-        return f"{said}{_counted(self.now)}."
+            return f"{said}; with the bit whole it is {self.was.text}{_counted(self.was)}."
+        if self.now.outcome is not Outcome.delivered:
+            return f"{said}{self._second_sight()}."
+        inside = " and ".join(self.seen_by)
+        why = f"only the {inside} checksum inside sees it" if inside else "no checksum that is asked covers it"
+        return f"Delivered although a bit is wrong: {self.now.text}; {why}."
+
+    def _second_sight(self) -> str:
+        """Say which sums above the field would have seen it as well: those with an address in the pseudo-header."""
+        layer = self.field.layer if self.field else 0
+        above = [one.before.protocol for one in self.sums if one.sees and one.before.layer > layer]
+        others = " and ".join(name for name in above if name != self.now.layer)
+        return f"; the {others} checksum has it in its pseudo-header, and sees it too" if others else ""
+
+
+def _says(packet: Dissection) -> dict[str, Any]:
+    stop = text.stop_text(packet.stop)
+    return {"protocols": ":".join(one.protocol for one in packet.layers), "line": text.one_line(packet), "stop": stop}
 
 
 def _counted(reaction: Reaction) -> str:
     if reaction.outcome is not Outcome.dropped:
         return ""
-    return f"; Linux counts {' and '.join(reaction.counters)}" if reaction.counters else "; no counter says so"
+    return f" (Linux counts {' and '.join(reaction.counters)})" if reaction.counters else " (no counter moves)"
 
 
 def flipped(data: bytes, bit: int) -> bytes:
@@ -158,12 +185,12 @@ def flip(packet: Dissection, bit: int, read: Read, host: Receiver | None = None,
     >>> one.field.name, one.field.before, one.field.after, one.seen_by
     ('udp.dstport', '69', '68', ('udp',))
     >>> one.sentence
-    'Dropped by the UDP checksum; Linux counts UdpInCsumErrors and UdpInErrors.'
+    'Dropped by the UDP checksum (Linux counts UdpInCsumErrors and UdpInErrors).'
     """
-    return _Flips(packet, read, host, cut).at(bit)
+    return Flips(packet, read, host, cut).at(bit)
 
 
-class _Flips:
+class Flips:
     """What is the same for every bit of a packet: its fields, its verdicts, its receiver."""
 
     def __init__(self, packet: Dissection, read: Read, host: Receiver | None, cut: bool) -> None:
@@ -175,6 +202,7 @@ class _Flips:
         self.was = react(packet, self.host, cut=cut)
 
     def at(self, bit: int) -> Flip:
+        """Return what it does that `bit` breaks; ValueError if there is no such bit."""
         after = self.read(flipped(self.packet.data, bit))
         judged = judge(after, cut=self.cut)
         sums = tuple(SumChange(one, _same(one, judged)) for one in self.judged)
@@ -225,93 +253,3 @@ def _outside(packet: Dissection, byte: int) -> str:
     if byte >= packet.trailer[0]:
         return "trailer"
     return next((one.protocol for one in packet.layers if one.start <= byte < one.stop), "data")
-
-
-@dataclass
-class FieldCount:
-    """The bits of one field, counted: how many there are, how many each sum sees, how many nobody does.
-
-    `sums` : protocol -> bits that its checksum sees; `other` : bits that no sum sees and that another check stops;
-    `held` : bits of a fragment, whose sum is checked later; `unseen` : bits that are delivered wrong;
-    `unknown` : bits that too little was captured for; `outcomes` : what the receiver says -> bits
-    """
-
-    name: str
-    label: str
-    bits: int = 0
-    sums: Counter[str] = dataclasses.field(default_factory=Counter)
-    other: int = 0
-    held: int = 0
-    unseen: int = 0
-    unknown: int = 0
-    counters: Counter[tuple[str, ...]] = dataclasses.field(default_factory=Counter)
-
-    def add(self, one: Flip) -> None:
-        """Count one bit."""
-        self.bits += 1
-        self.sums.update(one.seen_by)
-        self.counters[one.now.counters] += one.now.outcome is Outcome.dropped
-        if one.now.outcome is Outcome.delivered:
-            self.unseen += not one.seen_by
-        elif one.now.outcome is Outcome.dropped:
-            self.other += not one.seen_by
-        elif not one.seen_by:
-            self.held += one.now.outcome is Outcome.held
-            self.unknown += one.now.outcome is Outcome.unknown
-
-    def document(self) -> dict[str, Any]:
-        """Return the counts as JSON has them."""
-        counters = [{"counters": list(names), "bits": bits} for names, bits in self.counters.items() if bits]
-        return {
-            "field": self.name, "label": self.label, "bits": self.bits, "sums": dict(self.sums), "other": self.other,
-            "unseen": self.unseen, "held": self.held, "unknown": self.unknown, "dropped": counters,
-        }  # fmt: skip
-
-
-def flip_table(packet: Dissection, read: Read, host: Receiver | None = None, *, cut: bool = False) -> list[FieldCount]:
-    """Return every bit of a packet counted by the field that it lies in, in wire order; parameters as for `flip`.
-
-    Fields of one name in one layer are counted together, and so are bytes outside the headers.
-
-    >>> from pktlab.wire.dissection import dissect
-    >>> from pktlab.wire.ipv4 import Ip
-    >>> data = bytes.fromhex("4500001e0000000040117ccd7f0000017f00000100350045000a98f46869")
-    >>> table = {one.name: one for one in flip_table(dissect(data, Ip), lambda data: dissect(data, Ip))}
-    >>> table["ip.dst"].bits, dict(table["ip.dst"].sums), table["udp.length"].unseen
-    (32, {'ip': 32, 'udp': 32}, 0)
-    """
-    table: dict[tuple[int, str], FieldCount] = {}
-    for one in _representatives(_Flips(packet, read, host, cut)):
-        at = one.field.layer if one.field else len(packet.layers)
-        label = one.field.label if one.field else "bytes outside the headers"
-        table.setdefault((at, one.place), FieldCount(one.place, label)).add(one)
-    return list(table.values())
-
-
-def _representatives(flips: _Flips) -> Iterator[Flip]:
-    """Yield a flip for every bit; in plain bytes one stands for all that move the sums alike.
-
-    A sum moves by plus or minus one column, and there are 16 columns: so a long payload costs no more than a word.
-    """
-    known: dict[tuple[str, int, int, int], Flip] = {}
-    packet = flips.packet
-    for byte in range(len(packet.data)):
-        plain = _plain_layer(packet, byte)
-        for bit in range(8 * byte, 8 * byte + 8):
-            if plain is None:
-                yield flips.at(bit)
-                continue
-            key = (plain, byte % 2, bit % 8, packet.data[byte] & (0x80 >> bit % 8))
-            if key not in known:
-                known[key] = flips.at(bit)
-            yield known[key]
-
-
-def _plain_layer(packet: Dissection, byte: int) -> str | None:
-    """Return which run of plain bytes `byte` lies in; None if that is a header."""
-    if byte >= packet.trailer[0]:
-        return "trailer"
-    for index, layer in enumerate(packet.layers):
-        if layer.start <= byte < layer.stop:
-            return str(index) if layer.header is None else None
-    return None

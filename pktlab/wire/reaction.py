@@ -213,6 +213,8 @@ class _Way:
         if nxt in _EXTENSION_NUMBERS:
             return None
         self.passed.append("Ip6InDelivers")
+        if isinstance(header, Ipv6) and header.plen == 0:  # only its own kernel sends itself packets of open length
+            return self.empty(layer, nxt)
         return self.nothing_inside(layer, nxt)
 
     def extension(self, index: int, layer: Layer, header: Header) -> Reaction | None:
@@ -225,8 +227,10 @@ class _Way:
         """Return the end of a packet that says what it carries and carries nothing."""
         if self.packet.layers[-1] is not layer:
             return None
-        if self.cut:
-            return self.unknown(layer)
+        return self.unknown(layer) if self.cut else self.empty(layer, protocol)
+
+    def empty(self, layer: Layer, protocol: int) -> Reaction | None:
+        """Return what a transport protocol does with nothing at all."""
         if protocol == IpProtocol.UDP:
             counter = "UdpInErrors" if isinstance(layer.header, Ip) else "Udp6InErrors"
             return self.drop(layer, "length", "dropped by UDP: its header is not there", counter)

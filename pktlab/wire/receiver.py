@@ -53,6 +53,13 @@ class Reaction:
     counters: tuple[str, ...] = ()
     passed: tuple[str, ...] = ()
 
+    def document(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {
+            "outcome": str(self.outcome), "layer": self.layer, "check": self.check, "text": self.text,
+            "counters": list(self.counters),
+        }  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Receiver:
