@@ -41,8 +41,9 @@ from pktlab.wire.reaction import react
 from pktlab.wire.receiver import Outcome, Reaction, Receiver
 from pktlab.wire.tcp import Tcp, TcpFlags
 from pktlab.wire.udp import Udp
+from pktlab.wire.verdict import Verdict, judge
 
-__all__ = ["SUBJECTS", "Bench", "Observation", "Subject", "Trial"]
+__all__ = ["SUBJECTS", "Bench", "Observation", "Subject", "Trial", "with_right_sums"]
 
 PORT = 9000
 ANSWER_TIMEOUT_S = 10.0
@@ -50,9 +51,10 @@ STRANGER = {4: "192.0.2.77", 6: "2001:db8::77"}  # the sender's addresses, which
 CONNECTION = {4: 7004, 6: 7006}  # the stranger's ports of the two connections
 FIRST_SEQ, SEND_SEQ = 1_000_000, 5_000_000
 WATCHED = re.compile(
-    r"(Ip|IpExt|Ip6|Icmp|Icmp6|Udp|Udp6|Tcp)(In(?!Octets|(No)?ECT|CE|Type)\w+|NoPorts\w*|Reasm\w+)|TcpOutRsts|rx_dropped"
+    r"(Ip|IpExt|Ip6|Icmp|Icmp6|Udp|Udp6|Tcp)(In(?!Octets|(No)?ECT|CE|Type)\w+|NoPorts\w*|ReasmReqds)|TcpOutRsts|rx_dropped"
 )
-"""Counters of what came in. What goes out follows from it, and answers are limited in their rate."""
+"""Counters of what came in. What goes out follows from it, and answers are limited in their rate; that a fragment
+waited in vain is counted half a minute later."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ class Trial:
     def agrees(self) -> bool:
         """Whether the packet ended as predicted, and just the predicted counters moved, each by one."""
         expected = dict.fromkeys((*self.predicted.passed, *self.predicted.counters), 1)
-        return expected == self.seen.moved and self.seen.is_delivered is (self.predicted.outcome is Outcome.delivered)
+        reaches_program = self.predicted.outcome is Outcome.delivered and self.predicted.layer in ("udp", "tcp")
+        return expected == self.seen.moved and self.seen.is_delivered is reaches_program
 
     def __str__(self) -> str:
         return (
@@ -111,6 +114,7 @@ class Bench:
     def __init__(self, box: Sandbox) -> None:
         self.sender, self.receiver = list(box)[:2]
         self.next_port = 20_000
+        self.next_id = 0
         self.received = {4: 0, 6: 0}
         self._near: subprocess.Popen[str] | None = None
         self._far: subprocess.Popen[str] | None = None
@@ -121,6 +125,7 @@ class Bench:
             neighbour = ["neighbour", "replace", address, "lladdr", self.sender.mac, "dev", self.receiver.eth0.name]
             self.receiver.run(["ip", f"-{version}", *neighbour, "nud", "permanent"])
         self.receiver.sysctl("net/ipv4", {"tcp_synack_retries": 0})
+        self.sender.sysctl(f"net/ipv6/conf/{self.sender.eth0.name}", {"disable_ipv6": 1})  # it says nothing of its own
         connections = [
             {"local": str(self.address(version)), "peer": STRANGER[version], "peer_port": CONNECTION[version],
              "receive_seq": FIRST_SEQ, "send_seq": SEND_SEQ}
@@ -199,11 +204,17 @@ class Bench:
             self.received[version] += sum(map(len, trial.seen.taken))
         return trial
 
-    def every_bit(self, subject: Subject) -> Iterator[Trial]:
-        """Yield the trial of the whole frame, then that of every bit of it."""
+    def every_bit(self, subject: Subject, *, sums_made_right: bool = False) -> Iterator[Trial]:
+        """Yield the trial of the whole frame, then that of every bit of it.
+
+        With `sums_made_right` no sum notices: what is behind the sums is then seen at work, lengths, addresses, ports.
+        """
         yield self.try_out(subject.name, subject.make(self))
         for bit in range(8 * len(subject.make(self))):
-            yield self.try_out(subject.name, subject.make(self), bit)
+            if sums_made_right:
+                yield self.try_out(f"{subject.name} made right", with_right_sums(flipped(subject.make(self), bit)))
+            else:
+                yield self.try_out(subject.name, subject.make(self), bit)
 
     # ---- what is sent
 
@@ -211,10 +222,24 @@ class Bench:
         """Return a transport header and data as a frame from the stranger to the receiver."""
         proto = IpProtocol.UDP if isinstance(transport, Udp) else IpProtocol.TCP
         src, dst = STRANGER[version], self.address(version)
-        network: Header = Ip(proto=proto, src=src, dst=dst) if version == 4 else Ipv6(nxt=proto, src=src, dst=dst)
+        self.next_id = (self.next_id + 1) & 0xFFFF  # no two fragments are of one datagram
+        network: Header
+        if version == 4:
+            network = Ip(proto=proto, src=src, dst=dst, id=self.next_id)
+        else:
+            network = Ipv6(nxt=proto, src=src, dst=dst)
         kind = EtherType.IPv4 if version == 4 else EtherType.IPv6
         link = Ethernet(dst=self.receiver.mac, src=self.sender.mac, type=kind)
         return build(link, network, transport, data)
+
+
+def with_right_sums(frame: bytes) -> bytes:
+    """Return a frame with the sums that its own bytes ask for, innermost first; what is absent stays so."""
+    right = bytearray(frame)
+    for one in reversed(judge(dissect(frame))):
+        if one.verdict is Verdict.bad and one.expected is not None:
+            right[one.offset : one.offset + 2] = one.expected.to_bytes(2, "big")
+    return bytes(right)
 
 
 def _line_of(process: subprocess.Popen[str]) -> str:

@@ -29,6 +29,14 @@ def test_the_kernel_does_with_every_bit_what_was_predicted(name: str, bench: Ben
     assert [str(trial) for trial in (whole, *broken) if not trial.agrees] == []
 
 
+@pytest.mark.parametrize("name", ["udp over ipv4", "udp over ipv6"])
+def test_what_is_behind_the_sums_was_predicted_too(name: str, bench: Bench) -> None:
+    trials = list(bench.every_bit(SUBJECTS[name], sums_made_right=True))
+    assert [str(trial) for trial in trials if not trial.agrees] == []
+    ends = {trial.predicted.check for trial in trials}
+    assert ends >= {"", "address", "type", "header", "length", "port", "protocol"}  # there are enough of them
+
+
 def test_data_that_arrive_are_those_that_were_sent(bench: Bench) -> None:
     trial = bench.try_out("data", SUBJECTS["tcp data over ipv4"].make(bench))
     assert trial.seen.taken == (b"data that has to arrive as it was sent",)
