@@ -17,6 +17,8 @@ from pktlab.wire.bindings import Binding
 from pktlab.wire.dissection import Dissection, Layer, dissect
 from pktlab.wire.document import json_value, packet_document
 from pktlab.wire.explain import explain
+from pktlab.wire.flip import Flip, flip
+from pktlab.wire.flip_table import FieldCount, flip_table
 from pktlab.wire.header import Header
 from pktlab.wire.rows import Found
 from pktlab.wire.verdict import STATUS, Judgement, Offload, judge
@@ -39,12 +41,16 @@ class Packet:
         fragments: Fragments | None = None,
     ) -> None:
         self.record = record
-        self.dissection: Dissection = dissect(record.data, first, bindings, fcs_len=self._fcs_len(record))
+        self._first = first
         self._bindings = bindings
+        self.dissection: Dissection = self._dissect(record.data)
         self.whole: Whole | None = None
         """The datagram that this fragment completes, if it does."""
         if fragments is not None:
             self.whole = fragments.add(self.dissection, record.time_ns or 0, record.number)
+
+    def _dissect(self, data: bytes) -> Dissection:
+        return dissect(data, self._first, self._bindings, fcs_len=self._fcs_len(self.record))
 
     @staticmethod
     def _fcs_len(record: Record) -> int:
@@ -246,6 +252,19 @@ class Packet:
             ]
         missing = f"packet {self.number} has no {f'{protocol} ' if protocol else ''}checksum"
         return "\n\n".join(parts) if parts else missing
+
+    def flip(self, bit: int) -> Flip:
+        """Return what it does to the packet that `bit` breaks; 0 is the most significant bit of byte 0.
+
+        Raises
+        ------
+        ValueError : there is no such bit
+        """
+        return flip(self.dissection, bit, self._dissect, cut=self.is_cut)
+
+    def flips(self) -> list[FieldCount]:
+        """Return what breaks with each single bit, counted by the field that the bit lies in."""
+        return flip_table(self.dissection, self._dissect, cut=self.is_cut)
 
     def document(self, *, ranges: bool = False) -> dict[str, Any]:
         """Return the packet as the JSON object of the output contract."""

@@ -26,7 +26,7 @@ def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 
 _CHECKSUM = LazyGroup(
     "checksum",
-    help="Internet checksums: judged, explained, put right, computed.",
+    help="Internet checksums: judged, explained, put right, tried out, computed.",
     examples=(
         "pktlab checksum verify pcaps/first-light.pcapng",
         "pktlab checksum explain pcaps/first-light.pcapng --frame 28",
@@ -35,6 +35,7 @@ _CHECKSUM = LazyGroup(
         "verify": ("pktlab_cli.checksum_verify:verify", "Judge every checksum of a capture."),
         "explain": ("pktlab_cli.checksum_explain:explain", "Show a checksum word by word."),
         "fix": ("pktlab_cli.checksum_fix:fix", "Put checksums right, and touch nothing else."),
+        "flip": ("pktlab_cli.checksum_flip:flip", "Break a bit, and see who notices."),
         "compute": ("pktlab_cli.checksum_compute:compute", "Compute the checksum of bytes."),
     },
 )
@@ -58,7 +59,7 @@ cli = LazyGroup(
     lazy={
         "info": ("pktlab_cli.info:info", "What kind of file, what is in it, its health."),
         "dissect": ("pktlab_cli.dissect:dissect", "Show packets: a line each, a tree, JSON."),
-        "checksum": (_CHECKSUM, "Judge, explain, fix and compute checksums."),
+        "checksum": (_CHECKSUM, "Judge, explain, fix, break and compute checksums."),
         "schema": (_SCHEMA, "Draw the headers of protocols."),
         "doctor": ("pktlab_cli.doctor:doctor", "What this machine allows, and how to allow more."),
         "completion": ("pktlab_cli.completion:completion", "Print the completion script of a shell."),

@@ -37,8 +37,8 @@ EXAMPLES = [example for _, command in COMMANDS for example in getattr(command, "
 def test_all_commands_of_the_issue_are_there() -> None:
     names = {" ".join(words) for words, _ in COMMANDS}
     assert names >= {
-        "info", "dissect", "checksum verify", "checksum explain", "checksum compute", "schema list", "schema show",
-        "doctor", "completion",
+        "info", "dissect", "checksum verify", "checksum explain", "checksum flip", "checksum compute", "schema list",
+        "schema show", "doctor", "completion",
     }  # fmt: skip
 
 

@@ -116,8 +116,9 @@ class TestColor:
             ["dissect", "-V"],
             ["checksum", "verify"],
             ["checksum", "explain", "--frame", "2"],
+            ["checksum", "flip", "--frame", "2"],
         ],
-        ids=lambda words: words[-1],
+        ids=" ".join,
     )
     def test_colour_changes_nothing_else(self, command: list[str], pktlab: Any, bad: Path) -> None:
         import click
