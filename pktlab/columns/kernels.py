@@ -21,7 +21,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-__all__ = ["SUPPORTED", "extract", "index_pcap", "index_pcapng", "walk"]
+__all__ = ["SUPPORTED", "copy", "extract", "index_pcap", "index_pcapng", "walk"]
 
 SUPPORTED = sys.byteorder == "little"
 EXACT = 1  # status of a packet: the exact reader has to answer
@@ -199,7 +199,7 @@ def walk(
     data, starts, captured, lengths, links, fcs, flags, count, firsts,
     heads, fields, sums, tests, branches, lookups, own, tables,
     here, deep, reach, slots, judged, need, every, judging,
-    places, status, verdicts, found, expected,
+    places, payloads, status, verdicts, found, expected,
 ):  # type: ignore[no-untyped-def]  # fmt: skip
     """Walk `count` packets from header to header, as far as something is needed; judge checksums on the way.
 
@@ -214,6 +214,7 @@ def walk(
     need : bits of all that the query wants; every : every occurrence, not only the first
     judging : checksums are judged, so that fragments go to the exact reader
     places : int32, shape (slots, packets): where the first header of a kind starts in its packet; -1 if there is none
+    payloads : int32, of the same shape: bytes behind that header that belong to it; -1 where only a part of them is there
     status : uint8 a packet, EXACT or 0
     verdicts : uint8, found, expected : uint16, shape (judged, packets); 0 where there is no checksum
     """
@@ -278,8 +279,6 @@ def walk(
             if pending & deep[kind] and not is_plain:
                 status[packet] = EXACT
                 break
-            if slots[kind] >= 0 and places[slots[kind], packet] < 0:
-                places[slots[kind], packet] = pos - start
             if not every:
                 pending &= ~here[kind]
             if judging:
@@ -302,6 +301,10 @@ def walk(
                     overrun = True
                 else:
                     behind, at_buffer, bounds_itself = pos + header_len + payload, False, True
+            if slots[kind] >= 0 and places[slots[kind], packet] < 0:
+                places[slots[kind], packet] = pos - start
+                lacks = overrun or ip_overrun or (cut and at_buffer)
+                payloads[slots[kind], packet] = -1 if lacks else behind - pos - header_len
             if heads[kind].number >= 0:
                 proto = numbers[heads[kind].number]
             if heads[kind].address_len > 0:
@@ -410,7 +413,7 @@ def walk(
 
 
 @njit(**_options)
-def extract(data, starts, places, count, offset, width, little, mask, shift, factor, values, origins):
+def extract(data, starts, places, count, offset, little, shift, mask, factor, values, origins):
     # type: ignore[no-untyped-def]
     """Take a field of the headers at `places` into `values`, int64, where an earlier header has not given it.
 
@@ -421,6 +424,22 @@ def extract(data, starts, places, count, offset, width, little, mask, shift, fac
         place = places[packet]
         if place < 0 or 0 <= origins[packet] <= place:
             continue
-        word = _word(base + starts[packet] + place + offset, width, little)
-        values[packet] = ((word & mask) >> shift) * factor
+        word = _load64(base + starts[packet] + place + offset)
+        if not little:
+            word = _reversed(word)
+        values[packet] = (np.int64(word >> np.uint64(shift)) & mask) * factor
+        origins[packet] = place
+
+
+@njit(**_options)
+def copy(data, starts, places, count, offset, values, origins):
+    # type: ignore[no-untyped-def]
+    """Copy a field of as many bytes as `values`, uint8 of shape (packets, bytes), has; as `extract`."""
+    for packet in range(count):
+        place = places[packet]
+        if place < 0 or 0 <= origins[packet] <= place:
+            continue
+        at = starts[packet] + place + offset
+        for byte in range(values.shape[1]):
+            values[packet, byte] = data[at + byte]
         origins[packet] = place

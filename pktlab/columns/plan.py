@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pktlab.columns.rules import Rules
+from pktlab.columns.terms import is_number
 from pktlab.wire.coverage import checksum_field
 from pktlab.wire.header import Header
 from pktlab.wire.ipsec import Esp
@@ -24,6 +25,8 @@ __all__ = ["Place", "Plan", "plan_for", "rows_inside"]
 
 Array = np.ndarray[Any, Any]
 _MAX_BITS = 62
+_ADDRESSES = {"ipv4": 4, "mac": 6, "ipv6": 16}
+"""Bytes of what kernels can take besides numbers."""
 
 
 class Place(NamedTuple):
@@ -136,7 +139,9 @@ class _Planner:
         if not head["walked"]:
             return None
         for row in kind.schema.rows:
-            if row.name == name and row.offset is not None and row.width and row.offset + row.width <= head["size"]:
+            if row.name != name or row.offset is None or row.offset + row.width > head["size"]:
+                continue
+            if is_number(row) or _ADDRESSES.get(row.kind) == row.width:
                 return row
         return None
 

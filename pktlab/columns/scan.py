@@ -16,6 +16,7 @@ import numpy as np
 from pktlab.capture import CaptureReader
 from pktlab.columns import kernels
 from pktlab.columns.plan import Place, Plan
+from pktlab.columns.terms import bits_of
 from pktlab.columns.windows import MAX_PACKETS, Window, Windows
 
 __all__ = ["Scan", "Walked"]
@@ -37,6 +38,7 @@ class Walked:
         self.plan = plan
         self.size = size
         self._places = np.empty((slots, size), np.int32)
+        self._payloads = np.empty((slots, size), np.int32)
         self._status = np.empty(size, np.uint8)
         self._verdicts = np.zeros((sums, size), np.uint8)
         self._found = np.zeros((sums, size), np.uint16)
@@ -51,7 +53,7 @@ class Walked:
             window.data, index.starts, index.captured, index.lengths, index.links, index.fcs, index.flags,
             window.count, _firsts(plan, window.link_types), *plan.rules.arrays,
             plan.here, plan.deep, plan.reach, plan.slots, plan.judged, plan.need, plan.every, plan.judging,
-            self._places, self._status, self._verdicts, self._found, self._expected,
+            self._places, self._payloads, self._status, self._verdicts, self._found, self._expected,
         )  # fmt: skip
 
     @property
@@ -74,20 +76,34 @@ class Walked:
         """The right values, where a sum was taken."""
         return self._expected[: len(self.plan.protocols), : self.count]
 
-    def places(self, place: Place) -> Array:
-        """Return where headers of a kind start."""
-        return self._places[place.slot, : self.count]
-
     def values(self, places: list[Place]) -> tuple[Array, Array]:
         """Return the values of a field, int64, and which packets have it."""
         values, origins = np.zeros(self.count, np.int64), np.full(self.count, -1, np.int32)
         for place in places:
-            row = place.row
-            mask = (1 << 8 * row.width) - 1 if row.mask is None else row.mask
             kernels.extract(
-                self.window.data, self.window.index.starts, self._places[place.slot], self.count, row.offset,
-                row.width, row.little, mask, row.shift, row.scale, values, origins,
+                self.window.data, self.window.index.starts, self._places[place.slot], self.count,
+                place.row.offset, *bits_of(place.row), values, origins,
             )  # fmt: skip
+        return values, origins >= 0
+
+    def octets(self, places: list[Place], width: int) -> tuple[Array, Array]:
+        """Return the bytes of a field, uint8 of shape (packets, width), and which packets have it."""
+        values, origins = np.zeros((self.count, width), np.uint8), np.full(self.count, -1, np.int32)
+        for place in places:
+            kernels.copy(
+                self.window.data, self.window.index.starts, self._places[place.slot], self.count,
+                place.row.offset, values, origins,
+            )  # fmt: skip
+        return values, origins >= 0
+
+    def payloads(self, places: list[Place]) -> tuple[Array, Array]:
+        """Return how many bytes lie behind a header, int64, -1 if not all are there; and which packets have it."""
+        values, origins = np.zeros(self.count, np.int64), np.full(self.count, -1, np.int32)
+        for place in places:
+            starts = self._places[place.slot, : self.count]
+            takes = (starts >= 0) & ((origins < 0) | (starts < origins))
+            values[takes] = self._payloads[place.slot, : self.count][takes]
+            origins[takes] = starts[takes]
         return values, origins >= 0
 
 

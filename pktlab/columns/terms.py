@@ -20,7 +20,7 @@ from pktlab.wire import expressions
 from pktlab.wire.header import Header
 from pktlab.wire.rows import Row
 
-__all__ = ["FIELD", "FIRST_SUM", "SUM", "TEST", "NoRule", "Numbers", "as_array"]
+__all__ = ["FIELD", "FIRST_SUM", "SUM", "TEST", "NoRule", "Numbers", "as_array", "bits_of", "is_number"]
 
 FIELD = np.dtype([("offset", "i4"), ("little", "i4"), ("shift", "i8"), ("mask", "i8"), ("factor", "i8")])
 """Some bits of a word: 8 bytes are read at `offset`, shifted to the right, masked, multiplied."""
@@ -142,12 +142,22 @@ def as_array(rows: list[Any], dtype: np.dtype[Any]) -> Array:
     return array
 
 
-def _term(row: Row) -> Term:
-    if row.offset is None or not 0 < row.width < 8 or row.kind not in ("uint", "bool", "enum", "flags"):
-        raise NoRule(row.name)
+def bits_of(row: Row) -> tuple[int, int, int, int]:
+    """Return how the number of a row is taken from 8 bytes that start at its word: little, shift, mask, factor."""
     mask = (1 << 8 * row.width) - 1 if row.mask is None else row.mask
     shift = row.shift + (0 if row.little else 64 - 8 * row.width)
-    return row.offset, int(row.little), shift, mask >> row.shift, row.scale
+    return int(row.little), shift, mask >> row.shift, row.scale
+
+
+def is_number(row: Row) -> bool:
+    """Tell whether kernels can take the row as a number of 63 bits."""
+    return row.offset is not None and 0 < row.width < 8 and row.kind in ("uint", "bool", "enum", "flags")
+
+
+def _term(row: Row) -> Term:
+    if not is_number(row):
+        raise NoRule(row.name)
+    return row.offset or 0, *bits_of(row)
 
 
 def _sum_of(kind: type[Header], expression: Any) -> _Sum:

@@ -67,6 +67,14 @@ class Window:
         self.header_len = 0
         self.decoder: Any = None
 
+    def interface_ids(self) -> tuple[Array, Array]:
+        """Return the interface of each packet, int64, and which packets have one."""
+        if self.packets is not None:
+            known = [packet.interface_id for packet in self.packets]
+            return np.array([one or 0 for one in known], np.int64), np.array([one is not None for one in known])
+        is_told = isinstance(self.decoder, PcapngDecoder)
+        return self.index.links[: self.count].astype(np.int64), np.full(self.count, is_told)
+
     def record(self, place: int) -> Record:
         """Return a packet of the window as `CaptureReader` gives it."""
         if self.packets is not None:

@@ -1,0 +1,271 @@
+"""Columns of a capture: for each name its values, a batch of packets at a time.
+
+What the kernels can take they take; for the packets that they leave alone the exact reader is asked, in file order,
+with the same reassembly as everywhere, and its answers are put into the same arrays. So a column does not tell who
+filled it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from pktlab.capture import CaptureReader, Record, canonical_link_type
+from pktlab.columns.filters.occurrences import Moments, Occurrences
+from pktlab.columns.plan import Place, plan_for
+from pktlab.columns.registry import FieldType, Registry, registry
+from pktlab.columns.rules import compile_rules
+from pktlab.columns.scan import Scan, Walked
+from pktlab.columns.windows import NO_TIME
+from pktlab.flows import Fragments
+from pktlab.packets import Packet
+from pktlab.wire.bindings import Binding
+from pktlab.wire.verdict import STATUS, Verdict
+
+__all__ = ["VERDICTS", "Batch", "Columns", "ExactReader"]
+
+Array = np.ndarray[Any, Any]
+VERDICTS = (None, *Verdict)
+"""What the codes of the kernels stand for."""
+_BAD = VERDICTS.index(Verdict.bad)
+_STATUS = np.array([0, *(STATUS[verdict] for verdict in Verdict)], np.int64)
+_NUMBERS = frozenset({"uint", "int", "bool", "enum", "flags", "ipv4", "mac", "timestamp"})
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One wanted name, and how its values are kept.
+
+    store : ``"number"``, int64 (an address as a number, a time in ns); ``"wide"``, uint8 of shape (packets, 16);
+        ``"verdict"``, a place in `VERDICTS`; ``"object"``, a list of bytes, numbers or text, None where there is none
+    """
+
+    name: str
+    type: FieldType
+    store: str
+    source: str
+    places: tuple[Place, ...] = ()
+    row: int = -1  # of the verdicts
+
+
+class Batch:
+    """The values of some packets that lie one behind another.
+
+    first : `frame.number` of the first; count : how many
+    values : by name, as the column's `store` says; has : by name, bool, shape (packets,)
+    exact : bool, shape (packets,): the exact reader answered
+    """
+
+    def __init__(self, columns: Sequence[Column], first: int, count: int, exact: Array) -> None:
+        self.columns = columns
+        self.first, self.count, self.exact = first, count, exact
+        self.values: dict[str, Any] = {}
+        self.has: dict[str, Array] = {}
+        self.packets: dict[int, Packet] = {}
+        """The packets that the exact reader read, by their place."""
+
+
+class ExactReader:
+    """Reads the packets that kernels leave alone; to be given them in file order.
+
+    >>> from pktlab.capture import Record
+    >>> ExactReader().packet(Record(1, 0, bytes(14), 14, 1)).number
+    1
+    """
+
+    def __init__(self, bindings: Sequence[Binding] = ()) -> None:
+        self.bindings = bindings
+        self.fragments = Fragments()
+
+    def packet(self, record: Record) -> Packet:
+        """Return the packet that `record` holds."""
+        return Packet(record, canonical_link_type(record.link_type), self.bindings, self.fragments)
+
+
+Result = TypeVar("Result")
+
+
+class Columns:
+    """The columns of a query.
+
+    Parameters
+    ----------
+    names : of fields, as in `pktlab.columns.registry`; several of them may be the same
+    bindings : the user's own protocols
+
+    Raises
+    ------
+    SchemaError : no packet can have such a field
+    """
+
+    def __init__(self, names: Sequence[str], bindings: Sequence[Binding] = ()) -> None:
+        self.bindings = bindings
+        self.registry: Registry = registry(binding.protocol for binding in bindings)
+        types = [self.registry.find(name) for name in dict.fromkeys(names)]
+        fields, sums, layers = [], [], []
+        for one in types:
+            if one.source == "row":
+                fields.append(one.name)
+            elif one.source in ("either", "host"):
+                fields.append(one.parts[0])
+            elif one.source == "checksum":
+                sums.append(one.name.partition(".checksum.")[0])
+            elif one.source == "payload":
+                layers.append(one.name.partition(".")[0])
+        self.plan = plan_for(compile_rules(bindings), fields, layers=layers, sums=sums)
+        self.columns = [self._column(one) for one in types]
+        self.all_exact = any(column.source == "exact" for column in self.columns)
+
+    def _column(self, one: FieldType) -> Column:
+        places = tuple(self.plan.places.get(one.parts[0] if one.parts else one.name, ()))
+        if one.source == "frame" and one.kind != "str":
+            return Column(one.name, one, "number", "frame")
+        if one.source == "checksum":
+            row = self.plan.protocols.index(one.name.partition(".checksum.")[0])
+            what = one.name.rpartition(".")[2]
+            store = {"status": "number", "verdict": "verdict", "cause": "object"}[what]
+            return Column(one.name, one, store, what, row=row)
+        if one.name == "tcp.len":
+            return Column(one.name, one, "number", "length", tuple(self.plan.places["tcp"]))
+        if one.source in ("row", "either", "host"):
+            kind = one.kind if one.source != "host" else self.registry.find(one.parts[0]).kind
+            if kind == "ipv6":
+                return Column(one.name, one, "wide", "octets", places)
+            store = "number" if kind in _NUMBERS and one.width < 8 else "object"
+            return Column(one.name, one, store, "field", places)
+        return Column(one.name, one, "object", "exact")
+
+    def read(
+        self, reader: CaptureReader, work: Callable[[Batch], Result], *, threads: int = 1
+    ) -> Iterator[tuple[Batch, Result]]:
+        """Yield the batches of a capture, in file order.
+
+        Parameters
+        ----------
+        work : done with each batch on any thread, before the exact reader's answers are in it
+        threads : how many windows are worked on at a time
+        """
+        exact = ExactReader(self.bindings)
+        moments = _Times()
+
+        def first_part(walked: Walked) -> tuple[Batch, Result]:
+            batch = self._batch(walked)
+            return batch, work(batch)
+
+        for walked, (batch, result) in Scan(reader, self.plan, first_part, threads=threads):
+            times = walked.window.index.times[: walked.count]
+            self._set_times(batch, times, moments)
+            for place in np.flatnonzero(batch.exact):
+                packet = batch.packets[int(place)] = exact.packet(walked.window.record(int(place)))
+                self._answer(batch, int(place), Occurrences(packet, self.registry, moments.of(times, int(place))))
+            moments.pass_over(times)
+            yield batch, result
+
+    def _batch(self, walked: Walked) -> Batch:
+        exact = np.ones(walked.count, np.bool_) if self.all_exact else walked.exact.copy()
+        batch = Batch(self.columns, walked.window.first, walked.count, exact)
+        for column in self.columns:
+            batch.values[column.name], batch.has[column.name] = self._values(column, walked, batch)
+        for column in self.columns:
+            if column.source != "frame":
+                batch.has[column.name] &= ~exact
+        return batch
+
+    def _values(self, column: Column, walked: Walked, batch: Batch) -> tuple[Any, Array]:
+        match column.source:
+            case "field" if column.store == "number":
+                return walked.values(list(column.places))
+            case "octets":
+                return walked.octets(list(column.places), 16)
+            case "length":
+                lengths, has = walked.payloads(list(column.places))
+                batch.exact |= has & (lengths < 0)
+                return lengths, has
+            case "status" | "verdict" | "cause":
+                codes = walked.verdicts[column.row]
+                if column.source == "cause":
+                    batch.exact |= codes == _BAD
+                    return [None] * walked.count, np.zeros(walked.count, np.bool_)
+                return (_STATUS[codes] if column.source == "status" else codes.copy()), codes > 0
+            case "frame":
+                return _frame_values(column.name, walked)
+        return [None] * walked.count, np.zeros(walked.count, np.bool_)
+
+    def _set_times(self, batch: Batch, times: Array, moments: _Times) -> None:
+        for name, values in (
+            ("frame.time_relative", moments.relative), ("frame.time_delta", moments.delta),
+        ):  # fmt: skip
+            if name in batch.values:
+                batch.values[name], batch.has[name] = values(times)
+
+    def _answer(self, batch: Batch, place: int, occurrences: Occurrences) -> None:
+        """Put what the exact reader says of a packet into the columns."""
+        for column in self.columns:
+            if column.source == "frame":
+                continue
+            found = occurrences.values(column.name)
+            batch.has[column.name][place] = bool(found)
+            if not found:
+                continue
+            value = found[0]
+            if column.store == "wide":
+                octets = bytes.fromhex("") if isinstance(value, str) else value
+                batch.values[column.name][place] = np.frombuffer(octets, np.uint8)
+            elif column.store == "verdict":
+                batch.values[column.name][place] = VERDICTS.index(Verdict(value.decode()))
+            elif column.store == "number":
+                batch.values[column.name][place] = int.from_bytes(value, "big") if isinstance(value, bytes) else value
+            else:
+                batch.values[column.name][place] = value
+
+
+def _frame_values(name: str, walked: Walked) -> tuple[Array, Array]:
+    """Return what the capture says of each packet; relative times come later, since they hang on the packets before."""
+    index, count = walked.window.index, walked.count
+    has = np.ones(count, np.bool_)
+    match name:
+        case "frame.number":
+            return np.arange(walked.window.first, walked.window.first + count), has
+        case "frame.len":
+            return index.lengths[:count].copy(), has
+        case "frame.cap_len":
+            return index.captured[:count].copy(), has
+        case "frame.interface_id":
+            return walked.window.interface_ids()
+    times = index.times[:count].copy()
+    return times, times != NO_TIME
+
+
+class _Times:
+    """What relative times count from."""
+
+    def __init__(self) -> None:
+        self.first: int | None = None
+        self.previous: int | None = None
+
+    def of(self, times: Array, place: int) -> Moments:
+        """Return what the times of one packet of a window count from."""
+        known = [int(times[place])] if times[place] != NO_TIME else []
+        before = int(times[place - 1]) if place and times[place - 1] != NO_TIME else self.previous
+        first = self.first if self.first is not None else int(times[0])
+        return Moments(first, before if before is not None else (known[0] if known else None))
+
+    def relative(self, times: Array) -> tuple[Array, Array]:
+        """Return the times since the first packet, ns."""
+        has = times != NO_TIME
+        first = int(times[0]) if self.first is None else self.first
+        return np.where(has, times - first, 0), has & (first != NO_TIME)
+
+    def delta(self, times: Array) -> tuple[Array, Array]:
+        """Return the times since the packet before, ns."""
+        before = np.concatenate([[times[0] if self.previous is None else self.previous], times[:-1]])
+        has = (times != NO_TIME) & (before != NO_TIME)
+        return np.where(has, times - before, 0), has
+
+    def pass_over(self, times: Array) -> None:
+        """Go on behind a window."""
+        self.first = int(times[0]) if self.first is None else self.first
+        self.previous = int(times[-1])
