@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pktlab_cli.errors import FOUND
-from pktlab_cli.options import color_option, command, json_option, packets_of, protocol_options, source_options
+from pktlab_cli.errors import FOUND, ending
+from pktlab_cli.options import (
+    color_option,
+    command,
+    json_option,
+    packets_of,
+    protocol_options,
+    salvage_option,
+    source_options,
+)
 from pktlab_cli.printing import Printer, count, escape, table, wrapped
 from pktlab_cli.progress import watched
 
@@ -28,11 +36,13 @@ __all__ = ["findings_lines", "verdict_table", "verify"]
 @click.option("--all", "everything", is_flag=True, help="List absent and unverified checksums too.")
 @click.option("--limit", type=click.IntRange(min=0), default=1000, show_default=True, help="List at most N findings.")
 @json_option
+@salvage_option
 @protocol_options
 @color_option
 def verify(
-    source: str | None, everything: bool, limit: int, as_json: bool, protocols: dict[str, Any], out: Printer
-) -> int:
+    source: str | None, everything: bool, limit: int, as_json: bool, salvage: bool, protocols: dict[str, Any],
+    out: Printer,
+) -> int:  # fmt: skip
     """Judge every checksum of a capture, and say what stands behind the verdicts.
 
     A checksum is good, bad, partial (left to the network card), absent, illegal-zero, unverified or malformed. The
@@ -41,7 +51,7 @@ def verify(
     from pktlab.health import Health
 
     health = Health(limit, everything=everything)
-    with packets_of(source, protocols) as capture:
+    with packets_of(source, protocols, salvage=salvage) as capture:
         for packet in watched(capture):
             health.add(packet)
         health.finish()
@@ -49,9 +59,7 @@ def verify(
             out.json(health.document(capture.name))
         else:
             out.lines(_report(health, capture.name, out))
-        if capture.damage is not None:
-            raise capture.damage
-    return FOUND if health.has_faults else 0
+    return ending(capture.reader) or (FOUND if health.has_faults else 0)
 
 
 def _report(health: Health, name: str, out: Printer) -> Iterator[str]:

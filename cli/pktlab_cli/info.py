@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pktlab.errors import CaptureError, DamagedCapture
+from pktlab.errors import CaptureError
 from pktlab_cli.checksum_verify import verdict_table
-from pktlab_cli.errors import tell
-from pktlab_cli.options import color_option, command, json_option, packets_of, protocol_options
+from pktlab_cli.errors import ending, tell
+from pktlab_cli.options import color_option, command, json_option, packets_of, protocol_options, salvage_option
 from pktlab_cli.printing import Printer, escape, table, wrapped
 from pktlab_cli.progress import watched
 
 if TYPE_CHECKING:
+    from pktlab.capture import CaptureReader, Merged
     from pktlab.summary import Summary
 
 __all__ = ["info"]
@@ -29,11 +30,13 @@ __all__ = ["info"]
 @click.argument("files", nargs=-1, metavar="FILE...")
 @click.option("-r", "--read", "more_files", multiple=True, metavar="FILE", help="Read FILE, the same as naming it.")
 @json_option
+@salvage_option
 @protocol_options
 @color_option
 def info(
-    files: tuple[str, ...], more_files: tuple[str, ...], as_json: bool, protocols: dict[str, Any], out: Printer
-) -> int:
+    files: tuple[str, ...], more_files: tuple[str, ...], as_json: bool, salvage: bool, protocols: dict[str, Any],
+    out: Printer,
+) -> int:  # fmt: skip
     """Say what kind of file a capture is, what is in it, and how healthy it is.
 
     With --json and one FILE the answer is one object, with several an array of them.
@@ -45,29 +48,30 @@ def info(
     status = 0
     for name in names:
         try:
-            summary, document, damage = _read(name, protocols)
+            summary, document, reader = _read(name, protocols, salvage)
         except CaptureError as error:
             status = max(status, tell(error))  # the other files can still be read
             continue
         if not as_json:
             out.lines(([""] if documents else []) + list(_page(summary, document, out)))
         documents.append(document)
-        if damage is not None:
-            status = max(status, tell(damage))
+        status = max(status, ending(reader))
     if as_json and documents:
         out.json(documents[0] if len(names) == 1 else documents)
     return status
 
 
-def _read(name: str, protocols: dict[str, Any]) -> tuple[Summary, dict[str, Any], DamagedCapture | None]:
+def _read(
+    name: str, protocols: dict[str, Any], salvage: bool
+) -> tuple[Summary, dict[str, Any], CaptureReader | Merged]:
     from pktlab.summary import Summary
 
     summary = Summary()
-    with packets_of(name, protocols) as capture:
+    with packets_of(name, protocols, salvage=salvage) as capture:
         for packet in watched(capture):
             summary.add(packet)
         summary.health.finish()
-        return summary, summary.document(capture), capture.damage
+        return summary, summary.document(capture), capture.reader
 
 
 def _page(summary: Summary, document: dict[str, Any], out: Printer) -> Iterator[str]:
