@@ -93,6 +93,7 @@ def _page(summary: Summary, document: dict[str, Any], out: Printer) -> Iterator[
 
 def _facts(summary: Summary, document: dict[str, Any]) -> Iterator[tuple[str, str]]:
     from pktlab.packets import moment_text
+    from pktlab.summary import MAX_CONVERSATIONS
 
     packed = f", packed with {document['compression']}" if document["compression"] else ""
     yield "format", f"{document['description']}{packed}"
@@ -107,7 +108,8 @@ def _facts(summary: Summary, document: dict[str, Any]) -> Iterator[tuple[str, st
     if summary.first_ns is not None and summary.duration_ns is not None:
         yield "first packet", moment_text(summary.first_ns)
         yield "time span", f"{summary.duration_ns / 1e9:.6f} s"
-    yield "conversations", f"{len(summary.conversations):,}" if summary.conversations else ""
+    most = " or more" if summary.conversations >= MAX_CONVERSATIONS else ""
+    yield "conversations", f"{summary.conversations:,}{most}" if summary.conversations else ""
     yield "comments", f"{summary.comments:,}" if summary.comments else ""
 
 

@@ -1,8 +1,8 @@
 """Run commands over many captures in this one process, and say of each what came of it; a test starts this.
 
-Arguments: the folder, the seconds that a command may take, and a list of files. Printed is a JSON line a file: its
-path, the exit statuses of `dissect -V` and `checksum verify`, and the packets counted; then the peak of
-resident memory in KiB.
+Arguments: the folder, the seconds that a command may take, a list of files, and options for the commands. Printed is
+a JSON line a file: its path, the exit statuses of `dissect -V` and `checksum verify`, and the packets counted; then the
+peak of resident memory in KiB.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def status_of(words: list[str], out: io.TextIOBase, limit_s: int) -> tuple[objec
         signal.alarm(0)
 
 
-def main(folder: str, limit_s: str, names: str) -> None:
+def main(folder: str, limit_s: str, names: str, *more: str) -> None:
     """Run both commands over every file."""
     signal.signal(signal.SIGALRM, hang)
     for name in Path(names).read_text(encoding="utf-8").splitlines():
@@ -48,7 +48,7 @@ def main(folder: str, limit_s: str, names: str) -> None:
         packets = None
         for words in COMMANDS:
             with Path(os.devnull).open("w", encoding="utf-8") if words[0] == "dissect" else io.StringIO() as out:
-                found.append(status_of([*words, str(Path(folder) / name)], out, int(limit_s))[0])
+                found.append(status_of([*words, *more, str(Path(folder) / name)], out, int(limit_s))[0])
                 if isinstance(out, io.StringIO) and out.getvalue():
                     packets = json.loads(out.getvalue())["packets"]
         print(json.dumps([*found, packets]), flush=True)
