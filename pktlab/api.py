@@ -9,10 +9,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO, Self
 
-from pktlab.capture import CaptureReader, Record, canonical_link_type, open_capture
+from pktlab.capture import CaptureReader, Hole, Merged, Record, canonical_link_type, open_capture, open_merged
 from pktlab.columns.filters import Filter, compile_filter
 from pktlab.errors import CaptureError, DamagedCapture
 from pktlab.flows import Fragments
@@ -25,6 +25,7 @@ from pktlab.wire.packet import LINK_TYPES, PROTOCOLS
 __all__ = ["AS", "Capture", "Packet", "Selection", "load_schema", "open", "packet", "time_text", "tree_text"]
 
 Source = str | os.PathLike[str] | BinaryIO
+Sources = Source | Sequence[Source]
 Protocols = Mapping[str, type[Header]]
 
 AS: dict[str, type[Header] | int] = {
@@ -46,11 +47,12 @@ class Capture:
     (``"-"`` or a file object) is read once. The file is closed at its end, by `close`, or by leaving ``with``.
     """
 
-    def __init__(self, source: Source, protocols: Protocols | None = None) -> None:
-        self._source = source
+    def __init__(self, source: Sources, protocols: Protocols | None = None, *, salvage: bool = False) -> None:
+        self._source: Sources = source
         self._protocols = protocols
+        self._salvage = salvage
         self._bindings = tuple(bind(condition, header) for condition, header in (protocols or {}).items())
-        self.reader: CaptureReader = open_capture(source)
+        self.reader: CaptureReader | Merged = _open_reader(source, salvage)
         self._started = False
         self.first_ns: int | None = None
         """Time of the first packet that has one, ns since the epoch; None before it was read."""
@@ -65,8 +67,13 @@ class Capture:
 
     @property
     def damage(self) -> DamagedCapture | None:
-        """Where and why reading ended early; None before the end, and for a file that is whole."""
+        """Where and why reading ended early, with `salvage` the first such place; None so far, or if all is whole."""
         return self.reader.damage
+
+    @property
+    def holes(self) -> list[Hole]:
+        """With `salvage`, the parts that were passed over so far."""
+        return self.reader.holes
 
     def __iter__(self) -> Iterator[Packet]:
         if self._started:
@@ -126,9 +133,9 @@ class Capture:
         return Selection(self, chosen)
 
     def _again(self) -> Capture:
-        if not isinstance(self._source, str | os.PathLike) or self._source == "-":
+        if not all(isinstance(one, str | os.PathLike) and one != "-" for one in _several(self._source)):
             raise CaptureError(f"{self.name}: a stream can be read once; iterate over it, or name a file")
-        return Capture(self._source, self._protocols)
+        return Capture(self._source, self._protocols, salvage=self._salvage)
 
     def close(self) -> None:
         """Close the file."""
@@ -164,7 +171,7 @@ class Selection:
         return self.capture.name
 
     @property
-    def reader(self) -> CaptureReader:
+    def reader(self) -> CaptureReader | Merged:
         """What reads the file."""
         return self.capture.reader
 
@@ -228,20 +235,42 @@ class Selection:
         return f"<Selection of {self.capture!r} where {self.filter.text}>"
 
 
-def open(source: Source, *, protocols: Protocols | None = None) -> Capture:
+def _open_reader(source: Sources, salvage: bool) -> CaptureReader | Merged:
+    several = _several(source)
+    if len(several) == 1:
+        return open_capture(several[0], salvage=salvage)
+    return open_merged(several, salvage=salvage)
+
+
+def _several(source: Sources) -> Sequence[Source]:
+    """Return what the user named as a list.
+
+    >>> _several("a.pcap"), _several(["a.pcap", "b.pcap"])
+    (['a.pcap'], ['a.pcap', 'b.pcap'])
+    """
+    if isinstance(source, str) or not isinstance(source, Sequence):
+        return [source]
+    if not source:
+        raise ValueError("name a capture to open")
+    return source
+
+
+def open(source: Sources, *, protocols: Protocols | None = None, salvage: bool = False) -> Capture:
     """Open a capture: pcap or pcapng, plain or packed with gzip or zstd.
 
     Parameters
     ----------
-    source : path, ``"-"`` for standard input, or a binary file object
+    source : path, ``"-"`` for standard input, or a binary file object; of a list of them the packets come merged, by
+        time
     protocols : a user's own, by where they are found: ``{"udp.port=9999": Echo}``; they go before the built-in ones
+    salvage : behind damage, go on with the next packet that can be proven; `Capture.holes` lists what was passed over
 
     Raises
     ------
     CaptureError : there is nothing to read; says what is there instead
     SchemaError : a condition in `protocols` names no known field
     """
-    return Capture(source, protocols)
+    return Capture(source, protocols, salvage=salvage)
 
 
 def packet(data: bytes, *, as_: str = "eth", protocols: Protocols | None = None) -> Packet:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pktlab_cli.errors import FOUND
+from pktlab_cli.errors import FOUND, ending
 from pktlab_cli.options import (
     color_option,
     command,
@@ -15,6 +15,7 @@ from pktlab_cli.options import (
     json_option,
     packets_of,
     protocol_options,
+    salvage_option,
     source_options,
 )
 from pktlab_cli.printing import Printer, count, escape, table, wrapped
@@ -37,10 +38,11 @@ __all__ = ["findings_lines", "verdict_table", "verify"]
 @click.option("--limit", type=click.IntRange(min=0), default=1000, show_default=True, help="List at most N findings.")
 @filter_option
 @json_option
+@salvage_option
 @protocol_options
 @color_option
 def verify(
-    source: str | None, everything: bool, limit: int, condition: str | None, as_json: bool,
+    source: str | None, everything: bool, limit: int, condition: str | None, as_json: bool, salvage: bool,
     protocols: dict[str, Any], out: Printer,
 ) -> int:  # fmt: skip
     """Judge every checksum of a capture, and say what stands behind the verdicts.
@@ -51,7 +53,7 @@ def verify(
     from pktlab.health import Health
 
     health = Health(limit, everything=everything)
-    with packets_of(source, protocols, condition) as capture:
+    with packets_of(source, protocols, condition, salvage=salvage) as capture:
         for packet in watched(capture):
             health.add(packet)
         health.finish()
@@ -59,9 +61,7 @@ def verify(
             out.json(health.document(capture.name))
         else:
             out.lines(_report(health, capture.name, out))
-        if capture.damage is not None:
-            raise capture.damage
-    return FOUND if health.has_faults else 0
+    return ending(capture.reader) or (FOUND if health.has_faults else 0)
 
 
 def _report(health: Health, name: str, out: Printer) -> Iterator[str]:

@@ -77,9 +77,7 @@ HEAD = np.dtype(
 )
 """What is known of a kind of header; numbers, groups and tables that it has none of are -1."""
 LEAF, WALKED = 1, 2
-_NOTHING = dict.fromkeys(
-    ("tail", "payload", "number", "need", "open", "unless", "version", "first_byte", "sum_at"), -1
-)
+_NOTHING = dict.fromkeys(("tail", "payload", "number", "need", "open", "unless", "version", "first_byte", "sum_at"), -1)
 
 
 @dataclass(frozen=True)
@@ -332,4 +330,3 @@ def _extend(rows: list[Any], more: list[Any]) -> tuple[int, int]:
     first = len(rows)
     rows += more
     return first, len(rows)
-

@@ -113,7 +113,9 @@ class Windows:
     def __init__(self, reader: CaptureReader, spare: int = 0) -> None:
         self.reader = reader
         self._decoder: Any = reader.decoder
-        self._windows = cycle([Window(np.empty(WINDOW_LEN + PAD, np.uint8), Index(MAX_PACKETS)) for _ in range(spare + 1)])
+        self._windows = cycle(
+            [Window(np.empty(WINDOW_LEN + PAD, np.uint8), Index(MAX_PACKETS)) for _ in range(spare + 1)]
+        )
         self._waits = reader.is_plain_file  # for a window to be full
         self._count = 0  # packets given out
         self._run = 1  # packets that are next read one by one
@@ -213,8 +215,11 @@ def _clocks(interfaces: list[Interface]) -> Array:
         unit, rest = divmod(NS_PER_S, one.ticks_per_second)
         offset_ns = one.ts_offset_s * NS_PER_S
         is_told = not rest and abs(offset_ns) < 1 << 61
-        clocks[place] = unit if is_told else 0, offset_ns if is_told else 0, max_packet_len(one.link_type), (
-            one.fcs_len or 0
+        clocks[place] = (
+            unit if is_told else 0,
+            offset_ns if is_told else 0,
+            max_packet_len(one.link_type),
+            (one.fcs_len or 0),
         )
     return clocks
 
