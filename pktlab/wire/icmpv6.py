@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from construct import Bytes, GreedyBytes, Int8ub, Int16ub, Int32ub, Pass, this
 
+from pktlab.wire.extended_echo import ProbeReply6, ProbeRequest6
 from pktlab.wire.fields import AUTO, bits, field
 from pktlab.wire.fills import internet_checksum
 from pktlab.wire.header import Header
@@ -21,7 +22,7 @@ TYPE_NAMES = {
     128: "Echo request", 129: "Echo reply", 130: "Multicast Listener Query", 131: "Multicast Listener Report",
     132: "Multicast Listener Done", 133: "Router Solicitation", 134: "Router Advertisement",
     135: "Neighbor Solicitation", 136: "Neighbor Advertisement", 137: "Redirect",
-    143: "Multicast Listener Report v2",
+    143: "Multicast Listener Report v2", 160: "Extended echo request", 161: "Extended echo reply",
 }  # fmt: skip
 CODE_NAMES = {
     (1, 0): "no route", (1, 1): "administratively prohibited", (1, 3): "address unreachable",
@@ -192,6 +193,20 @@ class RouterAdvertisement(Header, layer="icmpv6.nd.ra"):
     options: tuple[NdOption, ...] = field(Items(NdOption), name="", default=())
 
 
+class ExtendedRequest(Header, layer="icmpv6.echo"):
+    """RFC 8335 section 2."""
+
+    identifier: int = field(Int16ub, "Identifier", base="hex", default=0)
+    probe: ProbeRequest6 = field(ProbeRequest6, name="", default=ProbeRequest6())
+
+
+class ExtendedReply(Header, layer="icmpv6.echo"):
+    """RFC 8335 section 3."""
+
+    identifier: int = field(Int16ub, "Identifier", base="hex", default=0)
+    probe: ProbeReply6 = field(ProbeReply6, name="", default=ProbeReply6())
+
+
 class NeighborSolicitation(Header, layer="icmpv6"):
     """RFC 4861 section 4.3."""
 
@@ -234,7 +249,7 @@ class Icmpv6(Header, layer="icmpv6", label="Internet Control Message Protocol v6
                 1: Reserved, 2: TooBig, 3: Reserved, 4: Problem, 128: Echo, 129: Echo, 130: MldQuery,
                 131: MldMessage, 132: MldMessage, 133: RouterSolicitation,
                 134: RouterAdvertisement, 135: NeighborSolicitation, 136: NeighborAdvertisement,
-                137: NeighborRedirect, 143: MldReport,
+                137: NeighborRedirect, 143: MldReport, 160: ExtendedRequest, 161: ExtendedReply,
             },
             default=Pass,
         ),
