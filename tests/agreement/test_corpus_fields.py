@@ -113,6 +113,16 @@ def redirect_quotes(one: Disagreement) -> bool:
     return 137 in types and one.theirs.startswith(one.ours)
 
 
+def quoted_sums(one: Disagreement) -> bool:
+    """Tell whether tshark judges a quoted packet too, of which pktlab says nothing."""
+    return one.is_status and one.theirs.startswith(one.ours) and any(layer.quoted for layer in one.packet.layers)
+
+
+def refuted_guess(one: Disagreement) -> bool:
+    """Tell whether a tunnel was only guessed from a port, and its length does not fit what was captured."""
+    return one.packet.is_cut and not one.ours and one.name.startswith("gtp.")
+
+
 def teredo_indication(one: Disagreement) -> bool:
     """Tell whether tshark reads Teredo behind an indication; pktlab reads the bare form."""
     return "teredo" in one.protocols.split(":") and not one.ours
@@ -120,7 +130,8 @@ def teredo_indication(one: Disagreement) -> bool:
 
 REASONS: tuple[Reason, ...] = (
     end_of_options, unread_option, no_length, jumbogram, cisco_link, short_type, cisco_group, second_vxlan,
-    inside_a_fragment, draft_mobility, redirect_quotes, teredo_indication, *COMMON,
+    inside_a_fragment, draft_mobility, redirect_quotes, quoted_sums, refuted_guess,
+    teredo_indication, *COMMON,
 )  # fmt: skip
 
 
