@@ -207,7 +207,8 @@ HEADERS = (
         one(f"routing type {kind} {how}", ip6(43, routing(kind, left, *hops) + udp(src=A6, dst=end)), "udp", verdict,
             truth)
         for kind, hops, truth in (
-            (0, (C6, D6), "RFC 8200 section 8.1"), (2, (D6,), "RFC 6275 section 6.4"), (4, (D6, C6), "RFC 8754 section 4.3"),
+            (0, (C6, D6), "RFC 8200 section 8.1"), (2, (D6,), "RFC 6275 section 6.4"),
+            (4, (D6, C6), "RFC 8754 section 4.3"),
         )
         for how, left, end, verdict in (
             ("under way", 1, D6, "good"), ("arrived", 0, B6, "good"), ("ignored", 1, B6, "bad"),

@@ -55,7 +55,7 @@ OPTIONS = (
     "ip.defragment:FALSE", "ipv6.defragment:FALSE", "tcp.desegment_tcp_streams:FALSE", "tcp.try_heuristic_first:FALSE",
     "ip.check_checksum:TRUE", "tcp.check_checksum:TRUE", "udp.check_checksum:TRUE", "ip.tso_support:TRUE",
     "tcp.relative_sequence_numbers:FALSE", "tcp.analyze_sequence_numbers:FALSE", "eth.fcs:Never",
-    "sctp.checksum:CRC32c",
+    "sctp.checksum:CRC 32c",
 )  # fmt: skip
 
 needs_tshark = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
