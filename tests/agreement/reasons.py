@@ -118,15 +118,15 @@ def source_routed(one: Disagreement) -> bool:
 
 def offloaded(one: Disagreement) -> bool:
     """Tell whether a length is 0 as segmentation offload leaves it: tshark 4.0 reads no further."""
-    return not one.theirs and any(
-        "is 0: read to the end" in note for layer in one.packet.layers for note in layer.notes
-    )
+    if not one.ours.startswith(one.theirs):
+        return False
+    return any("is 0: read to the end" in note for layer in one.packet.layers for note in layer.notes)
 
 
 def empty_length(one: Disagreement) -> bool:
     """Tell whether the Ethernet type is under 0x0600, a length to pktlab; tshark takes 0 for a type."""
     return one.name in ("eth.type", "eth.len") and any(
-        isinstance(header, Ieee8023) and not header.len for header in one.headers
+        isinstance(header, Ieee8023) and not getattr(header, "len", 1) for header in one.headers
     )
 
 

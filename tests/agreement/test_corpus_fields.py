@@ -71,8 +71,10 @@ def end_of_options(one: Disagreement) -> bool:
 
 
 def unread_option(one: Disagreement) -> bool:
-    """Tell whether tshark ends a list of options where it finds one malformed, before its type."""
-    return one.name in ("tcp.option_kind", "ipv6.opt.type") and one.ours.startswith(one.theirs)
+    """Tell whether one of them ends a list of options where it finds one malformed, before its type or behind it."""
+    if one.name not in ("tcp.option_kind", "ipv6.opt.type"):
+        return False
+    return one.ours.startswith(one.theirs) or (one.packet.stop is not None and one.theirs.startswith(one.ours))
 
 
 def no_length(one: Disagreement) -> bool:
@@ -82,12 +84,12 @@ def no_length(one: Disagreement) -> bool:
 
 def jumbogram(one: Disagreement) -> bool:
     """Tell whether tshark reads nothing behind an IPv6 header of length 0 without the option: BIG TCP."""
-    return not one.theirs and any(isinstance(header, Ipv6) and not header.plen for header in one.headers)
+    return not one.theirs and any(isinstance(header, Ipv6) and not getattr(header, "plen", 1) for header in one.headers)
 
 
 def cisco_group(one: Disagreement) -> bool:
     """Tell whether tshark shows another page than IGMP's, or none, for a type of that number."""
-    types = {header.type for header in one.headers if isinstance(header, Igmp)}
+    types = {getattr(header, "type", None) for header in one.headers if isinstance(header, Igmp)}
     return one.name.startswith("igmp.") and not one.theirs and not types & {0x11, 0x12, 0x16, 0x17, 0x22}
 
 
@@ -103,13 +105,13 @@ def inside_a_fragment(one: Disagreement) -> bool:
 
 def draft_mobility(one: Disagreement) -> bool:
     """Tell whether tshark reads mobility behind 62 too, which drafts had for it and IANA gave to CFTP."""
-    numbers = [header.nxt for header in one.headers if isinstance(header, Ipv6)]
+    numbers = [getattr(header, "nxt", None) for header in one.headers if isinstance(header, Ipv6)]
     return one.name == "mip6.mhtype" and 62 in numbers
 
 
 def redirect_quotes(one: Disagreement) -> bool:
     """Tell whether tshark shows the fields of a packet that pktlab keeps as the bytes of a redirect's option."""
-    types = [header.type for header in one.headers if isinstance(header, Icmpv6)]
+    types = [getattr(header, "type", None) for header in one.headers if isinstance(header, Icmpv6)]
     return 137 in types and one.theirs.startswith(one.ours)
 
 

@@ -53,7 +53,8 @@ def other_record_header(one: Disagreement) -> bool:
 
 def contradicting_fragments(one: Disagreement) -> bool:
     """Tell whether tshark puts fragments together of which one goes past the end of the last; pktlab drops those."""
-    return one.packet.is_fragment and one.packet.whole is None and one.is_status
+    transport = one.name.startswith(("tcp.", "udp."))
+    return one.packet.is_fragment and one.packet.whole is None and transport
 
 
 REASONS: tuple[Reason, ...] = (*COMMON, past_a_signed_word, sun_atm, other_record_header, contradicting_fragments)

@@ -55,7 +55,7 @@ OPTIONS = (
     "ip.defragment:FALSE", "ipv6.defragment:FALSE", "tcp.desegment_tcp_streams:FALSE", "tcp.try_heuristic_first:FALSE",
     "ip.check_checksum:TRUE", "tcp.check_checksum:TRUE", "udp.check_checksum:TRUE", "ip.tso_support:TRUE",
     "tcp.relative_sequence_numbers:FALSE", "tcp.analyze_sequence_numbers:FALSE", "eth.fcs:Never",
-    "sctp.checksum:CRC 32c",
+    "sctp.checksum:CRC 32c", "udplite.check_checksum:TRUE", "udplite.ignore_checksum_coverage:FALSE",
 )  # fmt: skip
 
 needs_tshark = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
@@ -88,9 +88,11 @@ def pdml(packets: list[Packet], folder: Path) -> list[Answers]:
     return answers
 
 
-def fields(packets: list[Packet], names: list[str], folder: Path) -> list[list[str]]:
+def fields(packets: list[Packet], names: list[str], folder: Path, *, reassemble: bool = False) -> list[list[str]]:
     """Return, of each of `packets`, every occurrence of each of `names` as text, joined by commas."""
     command, environment = _prepared(packets, folder)
+    if reassemble:
+        command += ["-o", "ip.defragment:TRUE", "-o", "ipv6.defragment:TRUE"]
     command += ["-T", "fields", "-E", "separator=/t", "-E", "occurrence=a"]
     for name in names:
         command += ["-e", name]
