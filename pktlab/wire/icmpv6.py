@@ -11,6 +11,7 @@ from pktlab.wire.extended_echo import ProbeReply6, ProbeRequest6
 from pktlab.wire.fields import AUTO, bits, field
 from pktlab.wire.fills import internet_checksum
 from pktlab.wire.header import Header
+from pktlab.wire.icmp import message_name
 from pktlab.wire.mld import MldMessage, MldQuery, MldReport
 from pktlab.wire.nodes import Bounded, Items, Switch
 from pktlab.wire.values import IPV6
@@ -259,11 +260,7 @@ class Icmpv6(Header, layer="icmpv6", label="Internet Control Message Protocol v6
 
     def summary(self) -> str:
         """Return ``ICMPv6 Echo request id=0x0001 seq=2``, with a neighbour's address where there is one."""
-        name = TYPE_NAMES.get(self.type, f"type {self.type}")
-        code = CODE_NAMES.get((self.type, self.code))
-        if code is None and self.code:
-            code = f"code {self.code}"
-        return f"ICMPv6 {name}{f' ({code})' if code else ''}{self._about()}"
+        return f"ICMPv6 {message_name(self.type, self.code, TYPE_NAMES, CODE_NAMES)}{self._about()}"
 
     def _about(self) -> str:
         match self.body:
