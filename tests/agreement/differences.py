@@ -151,6 +151,7 @@ LINKS_AND_TUNNELS = (
         for name in (
             "dccp.option_type",
             "erspan.*",
+            "etherip.ver",
             "gre.flags.*",
             "mip6.bu.?_flag",
             "mpls.*",
