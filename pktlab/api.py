@@ -51,7 +51,7 @@ class Capture:
         self._source: Sources = source
         self._protocols = protocols
         self._salvage = salvage
-        self._bindings = tuple(bind(condition, header) for condition, header in (protocols or {}).items())
+        self.bindings = tuple(bind(condition, header) for condition, header in (protocols or {}).items())
         self.reader: CaptureReader | Merged = _open_reader(source, salvage)
         self._started = False
         self.first_ns: int | None = None
@@ -81,13 +81,21 @@ class Capture:
             self.close()
             self.reader, self.fragments = again.reader, again.fragments
         self._started = True
+        yield from self.rest()
+
+    def rest(self) -> Iterator[Packet]:
+        """Yield the packets that were not read yet."""
         for record in self.reader:
             link_type = canonical_link_type(record.link_type)
             if self.first_ns is None:
                 self.first_ns = record.time_ns
-            if link_type not in LINK_TYPES:
-                self.unknown_link_types.setdefault(link_type, record.number)
-            yield Packet(record, link_type, self._bindings, self.fragments)
+            self.note_link_type(link_type, record.number)
+            yield Packet(record, link_type, self.bindings, self.fragments)
+
+    def note_link_type(self, link_type: int, number: int) -> None:
+        """Remember a link type that is not read, and the first frame that has it."""
+        if link_type not in LINK_TYPES:
+            self.unknown_link_types.setdefault(link_type, number)
 
     def frame(self, number: int) -> Packet:
         """Return the packet with `frame.number` `number`, counted from 1; the file is read up to it.

@@ -82,6 +82,15 @@ class Health:
         if len(self.findings) < self.limit:
             self.findings.append(_finding(number, judgement, frames))
 
+    def is_finding(self, verdict: Verdict) -> bool:
+        """Tell whether such a verdict is listed."""
+        return verdict in self._wanted
+
+    def add_counts(self, protocol: str, verdict: Verdict, times: int) -> None:
+        """Count verdicts that were given elsewhere; they are not listed."""
+        self.counts.setdefault(protocol, Counter())[verdict] += times
+        self.findings_total += times * self.is_finding(verdict)
+
     @property
     def has_faults(self) -> bool:
         """Whether any verdict is bad, illegal-zero or malformed."""

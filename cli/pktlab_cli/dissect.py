@@ -98,7 +98,8 @@ def dissect(
             show = _show(form or "text", names, ranges, wants_hex, out, stack) if prints else _show_nothing
             show(one_packet(sources, frame, hex_text, as_, protocols))
             return 0
-        capture = stack.enter_context(packets_of(sources, protocols, condition, salvage=salvage))
+        capture = packets_of(sources, protocols, condition, salvage=salvage)
+        stack.callback(capture.close)
         show = _show(form or "text", names, ranges, wants_hex, out, stack, capture) if prints else _show_nothing
         out.eager = by_line or any(map(_is_stream, sources))
         if frame or prints or condition is not None or target is None:
@@ -147,7 +148,7 @@ def _run(
             show(packet)
 
 
-def _copy(wanted: Slice, capture: Capture, target: str, form: Form | None, *, flush: bool) -> None:
+def _copy(wanted: Slice, capture: Capture | Selection, target: str, form: Form | None, *, flush: bool) -> None:
     """Write the packets to `target`, and look at none; a file is read to its end, for names and secrets there."""
     with written(target, capture.reader, form, flush=flush) as writer:
         records = watched_records(capture)

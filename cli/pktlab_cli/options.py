@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ __all__ = [
     "salvage_option",
     "source_options",
     "sources_options",
+    "threads_option",
 ]
 
 Function = Callable[..., Any]
@@ -124,6 +126,10 @@ filter_option = click.option(
 salvage_option = click.option(
     "--salvage", is_flag=True, help="Go on behind damage with the next packet that can be proven; say what was skipped."
 )
+threads_option = click.option(
+    "--threads", type=click.IntRange(min=1), default=lambda: os.cpu_count() or 1, metavar="N",
+    help="Work on N cores; all, if not given.",
+)  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 

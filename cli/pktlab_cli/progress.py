@@ -35,18 +35,33 @@ def watched(capture: Capture | Selection, *, prints: bool = False) -> Iterator[P
     try:
         yield from _with_bar(capture, capture, prints)
     finally:
-        for link_type, number in capture.unknown_link_types.items():
-            name = LINK_TYPE_NAMES.get(link_type)
-            what = f"link type {link_type} ({name})" if name else f"link type {link_type}"
-            note(f"{capture.name}: packet {number}: {what} is not read, such packets are shown as bytes")
+        _tell_unknown(capture)
 
 
-def watched_records(capture: Capture) -> Iterator[Record]:
+def _tell_unknown(capture: Capture | Selection) -> None:
+    for link_type, number in capture.unknown_link_types.items():
+        name = LINK_TYPE_NAMES.get(link_type)
+        what = f"link type {link_type} ({name})" if name else f"link type {link_type}"
+        note(f"{capture.name}: packet {number}: {what} is not read, such packets are shown as bytes")
+
+
+def watched_work(capture: Capture, steps: Iterable[object]) -> None:
+    """Run work on a capture to its end, step by step; a bar and a last word as of `watched`."""
+    try:
+        for _ in _with_bar(capture, steps, prints=False, look_at_each=True):
+            pass
+    finally:
+        _tell_unknown(capture)
+
+
+def watched_records(capture: Capture | Selection) -> Iterator[Record]:
     """Yield the records of `capture`, for work that does not ask what is in them; a bar as of `watched`."""
     return _with_bar(capture, capture.reader, prints=False)
 
 
-def _with_bar(capture: Capture | Selection, items: Iterable[Item], prints: bool) -> Iterator[Item]:
+def _with_bar(
+    capture: Capture | Selection, items: Iterable[Item], prints: bool, *, look_at_each: bool = False
+) -> Iterator[Item]:
     if not sys.stderr.isatty() or (prints and sys.stdout.isatty()):
         yield from items
         return
@@ -54,7 +69,7 @@ def _with_bar(capture: Capture | Selection, items: Iterable[Item], prints: bool)
     bar: tuple[Progress, TaskID] | None = None
     try:
         for number, item in enumerate(items):
-            if number % _STEP == 0:
+            if look_at_each or number % _STEP == 0:
                 if bar is None and time.monotonic() - since > PATIENCE_S:
                     bar = _start(capture)
                 if bar is not None:

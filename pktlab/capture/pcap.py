@@ -97,7 +97,7 @@ class PcapDecoder:
 
     @property
     def plain(self) -> tuple[bool, int] | None:
-        """What the records need to be found without this reader: (little-endian, ns a fraction); None if that is not all."""
+        """What finding the records without this reader takes: (little-endian, ns a fraction); None if it takes more."""
         if self._header_len != 16 or _length_order(self.version):
             return None
         return self._endian == "<", self._fraction_ns
@@ -127,8 +127,9 @@ class PcapDecoder:
                     number += 1
                     time_ns = seconds * NS_PER_S + fraction * fraction_ns
                     packet = data[pos + header_len : pos + wanted]
-                    yield Record(number, time_ns, packet, length, link_type, None, base + pos, None, (), fcs_len)
-                    pos += wanted
+                    offset = base + pos
+                    window.pos = pos = pos + wanted
+                    yield Record(number, time_ns, packet, length, link_type, None, offset, None, (), fcs_len)
                     continue
             window.pos = pos
             if not self._fetch(wanted, longest, number):
