@@ -107,8 +107,8 @@ def cut(one: Disagreement) -> bool:
 
 def stopped(one: Disagreement) -> bool:
     """Tell whether a header is malformed: tshark then gives fewer fields, or goes on with what cannot be right."""
-    missing = not one.theirs or not one.ours or (one.is_status and one.ours == UNJUDGED)
-    return one.packet.stop is not None and missing
+    fewer = one.theirs.startswith(one.ours) or one.ours.startswith(one.theirs)
+    return one.packet.stop is not None and (fewer or (one.is_status and one.ours == UNJUDGED))
 
 
 def source_routed(one: Disagreement) -> bool:

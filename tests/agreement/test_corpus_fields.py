@@ -79,7 +79,7 @@ def unread_option(one: Disagreement) -> bool:
 
 def no_length(one: Disagreement) -> bool:
     """Tell whether tshark puts the captured length for an ``ip.len`` of 0."""
-    return one.name == "ip.len" and one.ours == "0"
+    return one.name == "ip.len" and one.ours.split(",")[0] == "0"
 
 
 def jumbogram(one: Disagreement) -> bool:
