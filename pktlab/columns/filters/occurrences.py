@@ -42,7 +42,8 @@ class Moments(NamedTuple):
 
 
 _WITH_PAYLOAD = frozenset({
-    "data", "icmp", "icmpv6", "igmp", "sctp", "dccp", "gre", "esp", "llc", "ppp", "ospf", "pim", "vrrp", "gtp",
+    "data", "tcp", "icmp", "icmpv6", "igmp", "sctp", "dccp", "gre", "esp", "llc", "ppp", "ospf", "pim", "vrrp", "gtp",
+    "geneve", "erspan",
 })  # fmt: skip
 """Protocols whose octets are all that is theirs, as in Wireshark; those of others are their header."""
 _Occurrence = tuple[int, Any]  # the layer, counted from 1 among those of its protocol; the value
