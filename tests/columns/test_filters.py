@@ -35,6 +35,7 @@ from pktlab.columns.filters.nodes import (
 from pktlab.wire import Header, build, field
 from pktlab.wire.icmp import Icmp, Unused
 from pktlab.wire.ipv4 import Ip
+from pktlab.wire.tcp import Tcp
 from pktlab.wire.udp import Udp
 
 # ---- text and tree
@@ -208,6 +209,12 @@ ERROR = build(Ip(src="10.0.0.1", dst="198.51.100.1", proto=1, ttl=64), Icmp(type
 )
 def test_every_occurrence_counts(text: str, passes: bool) -> None:
     assert compile_filter(text).matches(pktlab.packet(ERROR, as_="ip")) is passes
+
+
+def test_the_length_of_a_segment_is_what_ip_says_though_it_was_cut() -> None:
+    whole = build(Ip(src="10.0.0.1", dst="10.0.0.2", proto=6), Tcp(srcport=1, dstport=2), bytes(100))
+    packet = pktlab.packet(whole[:70], as_="ip")
+    assert compile_filter("tcp.len == 100 and len(tcp.payload) == 30").matches(packet)
 
 
 class Note(Header, layer="note"):
