@@ -18,7 +18,7 @@ from pktlab.errors import CaptureError, DamagedCapture
 from pktlab.flows import Fragments
 from pktlab.packets import Packet, time_text, tree_text
 from pktlab.schemas import load_schema
-from pktlab.wire.bindings import bind
+from pktlab.wire.bindings import Binding, bind
 from pktlab.wire.header import Header
 from pktlab.wire.packet import LINK_TYPES, PROTOCOLS
 
@@ -56,6 +56,8 @@ class Capture:
         self._started = False
         self.first_ns: int | None = None
         """Time of the first packet that has one, ns since the epoch; None before it was read."""
+        self.previous_ns: int | None = None
+        """Time of the packet before the one that was given out last; of that itself, if it was the first."""
         self.fragments = Fragments()
         self.unknown_link_types: dict[int, int] = {}
         """Link types met that pktlab does not read, and the first frame of each; such packets are plain bytes."""
@@ -85,10 +87,12 @@ class Capture:
 
     def rest(self) -> Iterator[Packet]:
         """Yield the packets that were not read yet."""
+        last_ns = None
         for record in self.reader:
             link_type = canonical_link_type(record.link_type)
             if self.first_ns is None:
                 self.first_ns = record.time_ns
+            self.previous_ns, last_ns = record.time_ns if last_ns is None else last_ns, record.time_ns
             self.note_link_type(link_type, record.number)
             yield Packet(record, link_type, self.bindings, self.fragments)
 
@@ -189,9 +193,19 @@ class Selection:
         return self.capture.damage
 
     @property
+    def bindings(self) -> tuple[Binding, ...]:
+        """The user's own protocols, and where they are found."""
+        return self.capture.bindings
+
+    @property
     def first_ns(self) -> int | None:
         """Time of the first packet of the file that has one, whether it passes or not."""
         return self.capture.first_ns
+
+    @property
+    def previous_ns(self) -> int | None:
+        """Time of the packet in the file before the one that was given out last."""
+        return self.capture.previous_ns
 
     @property
     def unknown_link_types(self) -> dict[int, int]:

@@ -123,19 +123,28 @@ class Scan(Generic[Result]):
     plan : what is wanted
     work : what is done with each window, on any thread; its result is given out with the window
     threads : how many windows are worked on at a time
-    read : packets that were read already
+    read : packets that were read already; first_ns, previous_ns : times of the first and the last of them
     """
 
     def __init__(
-        self, reader: CaptureReader, plan: Plan, work: Callable[[Walked], Result], *, threads: int = 1, read: int = 0
+        self,
+        reader: CaptureReader,
+        plan: Plan,
+        work: Callable[[Walked], Result],
+        *,
+        threads: int = 1,
+        read: int = 0,
+        first_ns: int | None = None,
+        previous_ns: int | None = None,
     ) -> None:
-        self.reader, self.plan, self.work, self.read = reader, plan, work, read
+        self.reader, self.plan, self.work = reader, plan, work
+        self.before = read, first_ns, previous_ns
         self.threads = threads if reader.is_plain_file else 1
 
     def __iter__(self) -> Iterator[tuple[Walked, Result]]:
         spare = 0 if self.threads == 1 else self.threads
         walked = deque(Walked(self.plan, MAX_PACKETS) for _ in range(spare + 1))
-        windows = Windows(self.reader, spare, self.read)
+        windows = Windows(self.reader, spare, *self.before)
         if not spare:
             for window in windows:
                 yield walked[0], self._run(walked[0], window)
