@@ -7,7 +7,7 @@ order. Memory is the windows in use and does not grow with the file.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
@@ -49,6 +49,8 @@ class Walked:
         """Walk the packets of a window."""
         plan, index = self.plan, window.index
         self.window, self.count = window, window.count
+        self._places[:, : window.count] = -1
+        self._verdicts[:, : window.count] = 0
         kernels.walk(
             window.data, index.starts, index.captured, index.lengths, index.links, index.fcs, index.flags,
             window.count, _firsts(plan, window.link_types), *plan.rules.arrays,
@@ -96,6 +98,16 @@ class Walked:
                 place.row.offset, values, origins,
             )  # fmt: skip
         return values, origins >= 0
+
+    def halves(self, places: Sequence[Place], mark: int) -> Array:
+        """Return addresses as two numbers, int64 of shape (2, packets), 0 where there is none; see `kernels.halve`."""
+        halves, origins = np.zeros((2, self.count), np.int64), np.full(self.count, -1, np.int32)
+        for place in places:
+            kernels.halve(
+                self.window.data, self.window.index.starts, self._places[place.slot], self.count,
+                place.row.offset, place.row.width, mark, halves, origins,
+            )  # fmt: skip
+        return halves
 
     def payloads(self, places: list[Place]) -> tuple[Array, Array]:
         """Return how many bytes lie behind a header, int64, -1 if not all are there; and which packets have it."""
