@@ -102,7 +102,7 @@ def dissect(
         stack.callback(capture.close)
         show = _show(form or "text", names, ranges, wants_hex, out, stack, capture) if prints else _show_nothing
         out.eager = by_line or any(map(_is_stream, sources))
-        if frame or prints or condition is not None or target is None:
+        if frame or prints or target is None:
             packets = [frame_of(capture, frame)] if frame else watched(capture, prints=prints)
             _run(wanted.of(packets), capture, show, target, file_form, flush=out.eager)
         else:
