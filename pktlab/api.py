@@ -86,6 +86,7 @@ class Capture:
             again = self._again()
             self.close()
             self.reader, self.fragments = again.reader, again.fragments
+            del again.reader  # which it would close when it goes
         self._started = True
         yield from self.rest()
 

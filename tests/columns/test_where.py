@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
+import struct
+from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import pktlab
 from pktlab.capture import open_capture
@@ -77,3 +82,75 @@ def test_columns_choose_what_the_exact_filter_chooses(text: str) -> None:
 def test_columns_choose_the_same_of_the_corpus(part: int) -> None:
     paths = corpus()[part::PARTS]
     assert [one for path in paths for one in differences(path, FILTERS)] == []
+
+
+# ---- any filter, any bytes
+
+
+@cache
+def ethernet() -> tuple[bytes, ...]:
+    """Return packets to start from."""
+    return tuple(packet.data for packet in pktlab.open(FIRST_LIGHT) if packet.link_type == 1)
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> bytes:
+    """Return a packet with some octets changed, cut, or put behind the start of another."""
+    data = bytearray(draw(st.sampled_from(ethernet())))
+    for _ in range(draw(st.integers(0, 3))):
+        data[draw(st.integers(0, min(len(data), 60) - 1))] = draw(st.integers(0, 255))
+    if draw(st.booleans()):
+        other = draw(st.sampled_from(ethernet()))
+        data = data[: draw(st.sampled_from([14, 18, 34, 42, 54]))] + other[draw(st.sampled_from([0, 14, 34])) :]
+    return bytes(data[: draw(st.integers(1, len(data)))] if draw(st.integers(0, 3)) == 0 else data)
+
+
+def in_a_file(packets: list[bytes]) -> bytes:
+    """Return a pcap, a quarter of a second from packet to packet."""
+    records = (
+        struct.pack("<IIII", number // 4, number % 4 * 250_000, len(data), len(data)) + data
+        for number, data in enumerate(packets)
+    )
+    return struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1) + b"".join(records)
+
+
+TREES = st.recursive(
+    st.sampled_from(FILTERS).map("({})".format),
+    lambda inner: st.one_of(
+        inner.map("not {}".format),
+        st.tuples(inner, st.sampled_from(["and", "or"]), inner).map(lambda three: f"({' '.join(three)})"),
+    ),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(mutated(), min_size=1, max_size=20), TREES)
+def test_any_filter_chooses_the_same_of_any_packets(packets: list[bytes], text: str) -> None:
+    one, file = compile_filter(text), in_a_file(packets)
+    wanted = [packet.number for packet in one.select(pktlab.open(io.BytesIO(file)))]
+    found = Where(one).passing(open_capture(io.BytesIO(file)))
+    assert [window.first + place for window, place, _ in found] == wanted
+
+
+# ---- as captures are asked
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(
+    "text", ["udp or frame.time_delta > 1", "ip.addr == 192.0.2.0/24", "udp.checksum.verdict == bad"]
+)
+def test_a_selection_is_the_same_in_bulk(text: str, threads: int) -> None:
+    exact = pktlab.open(FIRST_LIGHT).where(text)
+    bulk = pktlab.open(FIRST_LIGHT).where(text)
+    bulk.exact_first, bulk.threads = 1, threads
+    for _ in range(2):
+        pairs = list(zip(exact, bulk, strict=True))
+        assert pairs
+        for one, other in pairs:
+            assert other.document() == one.document()
+            assert other.record == one.record
+    with pktlab.open(FIRST_LIGHT) as capture:
+        chosen_ones = capture.where(text)
+        chosen_ones.exact_first = 1
+        assert list(chosen_ones.records()) == [one.record for one, _ in pairs]

@@ -118,7 +118,7 @@ class Wanted:
         return sorted({kind.layer for number, kind in kinds if self._hides(number, kind, name, bool(taken[number]))})
 
     def _hides(self, number: int, kind: type[Header], name: str, is_taken: bool) -> bool:
-        """Tell whether kernels take a header as plain that may have a field which they do not find, or not only once."""
+        """Tell whether kernels take a header as plain that may have a field that they do not find, or twice."""
         head = self.rules.heads[number]
         rows = [row for row in rows_inside(kind) if row.name == name]
         if is_taken or head["walked"] != WALKED or not rows:
