@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import BinaryIO, Self
+from itertools import islice
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from pktlab.capture import CaptureReader, Hole, Merged, Record, canonical_link_type, open_capture, open_merged
-from pktlab.columns.filters import Filter, compile_filter
+from pktlab.columns.filters import Clock, Filter, compile_filter
 from pktlab.errors import CaptureError, DamagedCapture
 from pktlab.flows import Fragments
 from pktlab.packets import Packet, time_text, tree_text
@@ -21,6 +22,9 @@ from pktlab.schemas import load_schema
 from pktlab.wire.bindings import Binding, bind
 from pktlab.wire.header import Header
 from pktlab.wire.packet import LINK_TYPES, PROTOCOLS
+
+if TYPE_CHECKING:
+    from pktlab.columns.windows import Window
 
 __all__ = ["AS", "Capture", "Packet", "Selection", "load_schema", "open", "packet", "time_text", "tree_text"]
 
@@ -36,6 +40,8 @@ AS: dict[str, type[Header] | int] = {
     "data": -1,
 }
 """What `packet` may be told that bytes start with: a protocol, or a link type."""
+EXACT_FIRST = 1000
+"""Packets that are read one by one before the kernels are loaded; they take a tenth of a second."""
 NO_LINK_TYPE = 147
 """LINKTYPE_USER0, for bytes that start with something that no link type stands for."""
 
@@ -56,6 +62,7 @@ class Capture:
         self._started = False
         self.first_ns: int | None = None
         """Time of the first packet that has one, ns since the epoch; None before it was read."""
+        self._last_ns: int | None = None
         self.previous_ns: int | None = None
         """Time of the packet before the one that was given out last; of that itself, if it was the first."""
         self.fragments = Fragments()
@@ -82,19 +89,28 @@ class Capture:
             again = self._again()
             self.close()
             self.reader, self.fragments = again.reader, again.fragments
+            del again.reader  # which it would close when it goes
         self._started = True
         yield from self.rest()
 
     def rest(self) -> Iterator[Packet]:
         """Yield the packets that were not read yet."""
-        last_ns = None
         for record in self.reader:
             link_type = canonical_link_type(record.link_type)
             if self.first_ns is None:
                 self.first_ns = record.time_ns
-            self.previous_ns, last_ns = record.time_ns if last_ns is None else last_ns, record.time_ns
+            last_ns, self._last_ns = self._last_ns, record.time_ns
+            self.previous_ns = record.time_ns if last_ns is None else last_ns
             self.note_link_type(link_type, record.number)
-            yield Packet(record, link_type, self.bindings, self.fragments)
+            yield self.packet_of(record)
+
+    def records(self) -> Iterator[Record]:
+        """Yield the records that were not read yet, without reading them as packets."""
+        return iter(self.reader)
+
+    def packet_of(self, record: Record) -> Packet:
+        """Return a record of this capture as a packet."""
+        return Packet(record, canonical_link_type(record.link_type), self.bindings, self.fragments)
 
     def note_link_type(self, link_type: int, number: int) -> None:
         """Remember a link type that is not read, and the first frame that has it."""
@@ -170,12 +186,15 @@ class Capture:
 class Selection:
     """The packets of a capture that pass a filter: read, indexed and counted as those of a `Capture` are.
 
-    Their numbers are those in the file.
+    Their numbers are those in the file. Of a file with more than `exact_first` packets the rest is chosen in bulk, on
+    `threads` cores.
     """
 
     def __init__(self, capture: Capture | Selection, chosen: Filter) -> None:
         self.capture = capture
         self.filter = chosen
+        self.threads = os.cpu_count() or 1
+        self.exact_first = EXACT_FIRST
 
     @property
     def name(self) -> str:
@@ -213,7 +232,46 @@ class Selection:
         return self.capture.unknown_link_types
 
     def __iter__(self) -> Iterator[Packet]:
-        return self.filter.select(self.capture)
+        if not isinstance(self.capture, Capture):
+            yield from self.filter.select(self.capture)  # whose times count from those that pass the other filter
+            return
+        clock = Clock()
+        yield from self.filter.select(islice(self.capture, self.exact_first), clock)
+        if clock.count == self.exact_first:
+            for found in self._rest(self.capture, clock):
+                yield found if isinstance(found, Packet) else self.capture.packet_of(found)
+
+    def records(self) -> Iterator[Record]:
+        """Yield the records of the packets that pass; most are chosen without being read as packets."""
+        if not isinstance(self.capture, Capture):
+            yield from (packet.record for packet in self)
+            return
+        clock = Clock()
+        for packet in self.filter.select(islice(self.capture, self.exact_first), clock):
+            yield packet.record
+        if clock.count == self.exact_first:
+            for found in self._rest(self.capture, clock):
+                yield found.record if isinstance(found, Packet) else found
+
+    def _rest(self, capture: Capture, clock: Clock) -> Iterator[Packet | Record]:
+        """Yield those of the packets not read yet that pass: of a file they are chosen in bulk."""
+        reader = capture.reader
+        if not isinstance(reader, CaptureReader) or not reader.is_plain_file or reader.salvages:
+            yield from self.filter.select(capture.rest(), clock)
+            return
+        from pktlab.columns.where import Where
+
+        def watch(window: Window) -> None:
+            for place, link_type in window.first_of_links():
+                capture.note_link_type(link_type, window.first + place)
+            if capture.first_ns is None:
+                capture.first_ns = window.first_time_ns()
+
+        where = Where(self.filter, capture.bindings, clock)
+        found = where.passing(reader, capture.fragments, threads=self.threads, read=clock.count, watch=watch)
+        for window, place, packet in found:
+            capture.previous_ns = window.moments(place).previous_ns
+            yield window.record(place) if packet is None else packet
 
     def frame(self, number: int) -> Packet:
         """Return the packet with `frame.number` `number`; IndexError if there is none, or it does not pass."""

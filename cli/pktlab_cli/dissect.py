@@ -120,7 +120,7 @@ def dissect(
             show = functools.partial(_show_row, rows, out)
         else:
             show = _show(form or "text", names, ranges, wants_hex, out, stack, capture) if prints else _show_nothing
-        if frame or prints or condition is not None or target is None:
+        if frame or prints or target is None:
             packets = [frame_of(capture, frame)] if frame else watched(capture, prints=prints)
             _run(wanted.of(packets), capture, show, target, file_form, flush=out.eager)
         else:

@@ -299,6 +299,9 @@ def walk(
                 places[slots[kind], packet] = pos - start
                 lacks = overrun or ip_overrun or (cut and at_buffer)
                 payloads[slots[kind], packet] = -1 if lacks else behind - pos - header_len
+            elif slots[kind] >= 0 and every:
+                status[packet] = EXACT
+                break
             if heads[kind].number >= 0:
                 proto = numbers[heads[kind].number]
             if heads[kind].address_len > 0:

@@ -89,6 +89,15 @@ class Window:
         time_ns = int(self.index.times[place])
         return None if time_ns == NO_TIME else time_ns
 
+    def time_ns(self, place: int) -> int | None:
+        """Return the time of a packet, ns since the epoch; None if it has none."""
+        return int(self.index.times[place]) if self.packets is None else self.packets[place].time_ns
+
+    def first_time_ns(self) -> int | None:
+        """Return the time of the first packet that has one."""
+        times = (self.time_ns(place) for place in range(self.count))
+        return next((one for one in times if one is not None), None)
+
     def first_of_links(self) -> Iterator[tuple[int, int]]:
         """Yield the place of the first packet of each link type, and the link type."""
         links, places = np.unique(self.index.links[: self.count], return_index=True)
