@@ -19,7 +19,7 @@ from pktlab.columns.plan import Place, plan_for
 from pktlab.columns.registry import FieldType, Registry, registry
 from pktlab.columns.rules import compile_rules
 from pktlab.columns.scan import Scan, Walked
-from pktlab.columns.windows import NO_TIME
+from pktlab.columns.windows import NO_TIME, WINDOW_LEN
 from pktlab.flows import Fragments
 from pktlab.packets import Packet
 from pktlab.wire.bindings import Binding
@@ -139,7 +139,12 @@ class Columns:
         return Column(one.name, one, "object", "exact")
 
     def read(
-        self, reader: CaptureReader, work: Callable[[Batch], Result], *, threads: int = 1
+        self,
+        reader: CaptureReader,
+        work: Callable[[Batch], Result],
+        *,
+        threads: int = 1,
+        window_len: int = WINDOW_LEN,
     ) -> Iterator[tuple[Batch, Result]]:
         """Yield the batches of a capture, in file order.
 
@@ -147,6 +152,7 @@ class Columns:
         ----------
         work : done with each batch on any thread, before the exact reader's answers are in it
         threads : how many windows are worked on at a time
+        window_len : bytes of a window
         """
         exact = ExactReader(self.bindings)
         moments = _Times()
@@ -155,7 +161,7 @@ class Columns:
             batch = self._batch(walked)
             return batch, work(batch)
 
-        for walked, (batch, result) in Scan(reader, self.plan, first_part, threads=threads):
+        for walked, (batch, result) in Scan(reader, self.plan, first_part, threads=threads, window_len=window_len):
             times = walked.window.index.times[: walked.count]
             self._set_times(batch, times, moments)
             for place in np.flatnonzero(batch.exact):

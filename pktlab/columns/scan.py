@@ -17,7 +17,7 @@ from pktlab.capture import CaptureReader
 from pktlab.columns import kernels
 from pktlab.columns.plan import Place, Plan
 from pktlab.columns.terms import bits_of
-from pktlab.columns.windows import MAX_PACKETS, Window, Windows
+from pktlab.columns.windows import WINDOW_LEN, Window, Windows, max_packets
 
 __all__ = ["Scan", "Walked"]
 
@@ -122,18 +122,25 @@ class Scan(Generic[Result]):
     plan : what is wanted
     work : what is done with each window, on any thread; its result is given out with the window
     threads : how many windows are worked on at a time
+    window_len : bytes of a window
     """
 
     def __init__(
-        self, reader: CaptureReader, plan: Plan, work: Callable[[Walked], Result], *, threads: int = 1
+        self,
+        reader: CaptureReader,
+        plan: Plan,
+        work: Callable[[Walked], Result],
+        *,
+        threads: int = 1,
+        window_len: int = WINDOW_LEN,
     ) -> None:
-        self.reader, self.plan, self.work = reader, plan, work
+        self.reader, self.plan, self.work, self.window_len = reader, plan, work, window_len
         self.threads = threads if reader.is_plain_file else 1
 
     def __iter__(self) -> Iterator[tuple[Walked, Result]]:
         spare = 0 if self.threads == 1 else self.threads
-        walked = deque(Walked(self.plan, MAX_PACKETS) for _ in range(spare + 1))
-        windows = Windows(self.reader, spare)
+        walked = deque(Walked(self.plan, max_packets(self.window_len)) for _ in range(spare + 1))
+        windows = Windows(self.reader, spare, self.window_len)
         if not spare:
             for window in windows:
                 yield walked[0], self._run(walked[0], window)

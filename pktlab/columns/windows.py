@@ -20,14 +20,22 @@ from pktlab.capture.pcapng import PcapngDecoder
 from pktlab.capture.records import NS_PER_S
 from pktlab.columns import kernels
 
-__all__ = ["Window", "Windows"]
+__all__ = ["WINDOW_LEN", "Window", "Windows", "max_packets"]
 
 Array = np.ndarray[Any, Any]
 WINDOW_LEN = 1 << 20
 """Bytes looked at together: they stay in the processor's cache while the kernels run."""
 PAD = 64
-MAX_PACKETS = WINDOW_LEN // 48
 _ODD_RUN = 256  # packets that are read one by one before the kernels are tried again
+
+
+def max_packets(window_len: int) -> int:
+    """Return how many packets a window may hold.
+
+    >>> max_packets(WINDOW_LEN), max_packets(64)
+    (21845, 256)
+    """
+    return max(window_len // 48, _ODD_RUN)
 
 
 class Index:
@@ -108,14 +116,14 @@ class Windows:
     ----------
     reader : a capture of which nothing was read yet
     spare : windows that are in use besides the one that is given out last; each is filled again after that
+    window_len : bytes of a window; a packet that is longer is read by the exact reader
     """
 
-    def __init__(self, reader: CaptureReader, spare: int = 0) -> None:
+    def __init__(self, reader: CaptureReader, spare: int = 0, window_len: int = WINDOW_LEN) -> None:
         self.reader = reader
         self._decoder: Any = reader.decoder
-        self._windows = cycle(
-            [Window(np.empty(WINDOW_LEN + PAD, np.uint8), Index(MAX_PACKETS)) for _ in range(spare + 1)]
-        )
+        self._len, room = window_len, max(window_len // 48, 1)
+        self._windows = cycle([Window(np.empty(window_len + PAD, np.uint8), Index(room)) for _ in range(spare + 1)])
         self._waits = reader.is_plain_file  # for a window to be full
         self._count = 0  # packets given out
         self._run = 1  # packets that are next read one by one
@@ -164,15 +172,15 @@ class Windows:
         if window.count >= _ODD_RUN:
             self._run = 1
         stream.put_back(window.data[pos:end].tobytes())
-        is_stuck = why == kernels.MORE and (is_end or (not pos and end == WINDOW_LEN))
+        is_stuck = why == kernels.MORE and (is_end or (not pos and end == self._len))
         return int(kernels.ODD) if is_stuck else int(why)
 
     def _read(self, stream: Any, room: memoryview) -> tuple[int, bool]:
         """Read what is there, for a file on a disk as much as there is room for; return how much, and if that is all."""
         end = 0
-        while end < WINDOW_LEN:
+        while end < self._len:
             is_new = stream.pos == len(stream.data)
-            count = stream.read_into(room[end:WINDOW_LEN])
+            count = stream.read_into(room[end : self._len])
             end += count
             if not count:
                 return end, True
