@@ -127,6 +127,7 @@ class Windows:
         self._waits = reader.is_plain_file  # for a window to be full
         self._count = 0  # packets given out
         self._run = 1  # packets that are next read one by one
+        self._cut = 0  # bytes of a packet that has not all come yet
 
     def __iter__(self) -> Iterator[Window]:
         if not self._is_indexable():
@@ -145,9 +146,10 @@ class Windows:
             if isinstance(self._decoder, PcapDecoder):  # which does not come back from what is odd
                 yield from self._one_by_one(records)
                 break
-            run = list(islice(records, self._run))
+            wanted = self._run if self._waits else 1
+            run = list(islice(records, wanted))
             yield from self._one_by_one(iter(run))
-            if len(run) < self._run:
+            if len(run) < wanted:
                 break
             self._run = min(2 * self._run, _ODD_RUN)
         self.reader.close()
@@ -173,18 +175,18 @@ class Windows:
             self._run = 1
         stream.put_back(window.data[pos:end].tobytes())
         is_stuck = why == kernels.MORE and (is_end or (not pos and end == self._len))
+        self._cut = end - pos if why == kernels.MORE and not is_stuck else 0
         return int(kernels.ODD) if is_stuck else int(why)
 
     def _read(self, stream: Any, room: memoryview) -> tuple[int, bool]:
         """Read what is there, for a file on a disk as much as there is room for; return how much, and if that is all."""
         end = 0
         while end < self._len:
-            is_new = stream.pos == len(stream.data)
             count = stream.read_into(room[end : self._len])
             end += count
             if not count:
                 return end, True
-            if is_new and not self._waits:
+            if end > self._cut and not self._waits:
                 break
         return end, False
 
