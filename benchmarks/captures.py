@@ -87,7 +87,7 @@ def real(corpus: Path, folder: Path) -> Block:
 def _is_ethernet(path: Path) -> bool:
     try:
         with open_capture(path) as reader:
-            return reader.link_types == [1] and bool(list(reader)) and not reader.damage
+            return any(True for _ in reader) and reader.link_types == [1] and reader.interfaces[0].fcs_len is None
     except CaptureError:
         return False
 

@@ -114,7 +114,9 @@ def arbitrary(draw: Draw, link_type: int) -> bytes:
     data = bytearray(_built(headers, draw(st.binary(max_size=40))))
     for _ in range(draw(st.sampled_from([0, 0, 1, 2]))):
         if data:
-            data[draw(st.integers(0, len(data) - 1))] = draw(st.sampled_from([0, 1, 0x45, 0x60, 0xFF]) | st.integers(0, 255))
+            data[draw(st.integers(0, len(data) - 1))] = draw(
+                st.sampled_from([0, 1, 0x45, 0x60, 0xFF]) | st.integers(0, 255)
+            )
     cut = draw(st.sampled_from([0, 0, 0, 1, 4, 9, 17, 30]))
     return bytes(data[: max(len(data) - cut, 0)])
 
@@ -203,7 +205,9 @@ def _section(draw: Draw, order: str) -> bytes:
                 flags = option(order, 2, struct.pack(order + "I", draw(st.sampled_from([1, 0x200, 0x82]))))
                 comment = option(order, 1, draw(st.binary(max_size=9)))
                 more = draw(st.sampled_from([flags, comment, comment + flags, flags + comment]))
-                parts.append(packet_block(order, number, one._replace(options=more + draw(st.sampled_from([b"", bytes(4)])))))
+                parts.append(
+                    packet_block(order, number, one._replace(options=more + draw(st.sampled_from([b"", bytes(4)]))))
+                )
             case _:
                 parts.append(packet_block(order, number, one))
     return b"".join(parts)
@@ -217,7 +221,9 @@ def mutants(seed: int, count: int) -> list[Piece]:
         data = bytearray(one.data)
         for _ in range(dice.choice([0, 1, 1, 2, 3])):
             at = dice.randrange(min(len(data), dice.choice([20, 60, 1500])))
-            data[at] = dice.choice([0, 1, 4, 6, 17, 0x45, 0x46, 0xFF, data[at] ^ 1 << dice.randrange(8), dice.randrange(256)])
+            data[at] = dice.choice(
+                [0, 1, 4, 6, 17, 0x45, 0x46, 0xFF, data[at] ^ 1 << dice.randrange(8), dice.randrange(256)]
+            )
         keep = dice.choice([len(data)] * 3 + [dice.randrange(len(data) + 1)])
         more = dice.choice([0, 0, len(one.data) - keep, 7])
         found.append(Piece(bytes(data[:keep]), more, fraction=len(found) % 1000, link_type=one.link_type))

@@ -11,9 +11,9 @@ import numpy as np
 import pktlab
 from pktlab.capture import open_capture
 from pktlab.columns.batches import VERDICTS, Columns
+from pktlab.columns.filters.occurrences import Moments, Occurrences
 from pktlab.columns.plan import Plan, plan_for
 from pktlab.columns.registry import registry
-from pktlab.columns.filters.occurrences import Moments, Occurrences
 from pktlab.columns.rules import compile_rules
 from pktlab.columns.scan import Scan, Walked
 from pktlab.columns.windows import WINDOW_LEN
@@ -23,7 +23,6 @@ from pktlab.wire.bindings import Binding, bind
 from .test_batches import by_packet
 
 __all__ = ["column_differences", "verdict_differences"]
-
 
 
 @cache
@@ -44,7 +43,12 @@ def bound(protocols: dict[str, Any] | None) -> tuple[Binding, ...]:
 
 
 def column_differences(
-    data: bytes, names: list[str], *, protocols: dict[str, Any] | None = None, threads: int = 1, window_len: int = WINDOW_LEN
+    data: bytes,
+    names: list[str],
+    *,
+    protocols: dict[str, Any] | None = None,
+    threads: int = 1,
+    window_len: int = WINDOW_LEN,
 ) -> list[str]:
     """Return where columns differ from the exact reader, for the capture in `data`."""
     capture, bindings = pktlab.open(io.BytesIO(data), protocols=protocols), bound(protocols)

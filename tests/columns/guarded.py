@@ -18,7 +18,7 @@ from pktlab.columns.batches import Columns
 from pktlab.columns.plan import plan_for
 from pktlab.columns.rules import compile_rules
 from pktlab.columns.scan import Walked
-from pktlab.columns.windows import PAD, Index, Window, _clocks, _window_of
+from pktlab.columns.windows import PAD, Index, _clocks, _window_of
 
 from .captures import Piece, first_light, mutants, pcap, pcapng
 from .test_batches import NAMES
@@ -96,7 +96,9 @@ def main(what: str) -> None:
         memory.touch_behind()
         return
     packets = [one for one in first_light() if len(one.data) < 200]
-    print(walk(memory, packets[:25] + mutants(5, 15)), index(memory, [one for one in packets if one.link_type == 1][:6]))
+    print(
+        walk(memory, packets[:25] + mutants(5, 15)), index(memory, [one for one in packets if one.link_type == 1][:6])
+    )
 
 
 if __name__ == "__main__":
