@@ -19,11 +19,11 @@ data = pcapng(mutants(4, 200))
 assert pktlab.__file__.startswith(sys.argv[1])
 print(verdict_differences(data) + column_differences(data, NAMES))
 packets = [one.dissection for one in pktlab.open("pcaps/first-light.pcapng")]
-print([str(one.layers[-2].header) for one in packets if len(one.layers) > 3][:20])
+print([str(layer.header) for one in packets for layer in one.layers])
 """
 CHANGES = {
     "offset": ("udp.py", '    srcport: int = field(Int16ub, "Source Port")\n', ""),  # put back behind the other one
-    "mask": ("ipv4.py", "0x3F", "0x1F"),
+    "mask": ("ipv4.py", "_flags_offset, 0xE000,", "_flags_offset, 0xC000,"),
     "number": ("packet.py", "6: Tcp, 17: Udp,", "6: Udp, 17: Tcp,"),
     "length": ("udp.py", "payload_len=this.length - 8", "payload_len=this.length - 12"),
 }
