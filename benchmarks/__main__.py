@@ -1,9 +1,10 @@
 """Time pktlab against its peers, and print ratios taken within this run.
 
-Throughput over a big capture is in `throughput`. Here stands start-up, and exact dissection of the same packets, already in memory, in one process and one thread. Scapy builds
-its packet tree without byte ranges; dpkt reads headers without options, ranges or any check. The packets are those of
-pcaps/first-light.pcapng and, with PKTLAB_CORPUS, of some real captures. Rounds of the contestants alternate, so that a
-machine that slows down slows all of them; the best round of each counts.
+Throughput over a big capture is in `throughput`. Here stands start-up, and exact dissection of the same packets,
+already in memory, in one process and one thread. Scapy builds its packet tree without byte ranges; dpkt reads headers
+without options, ranges or any check. The packets are those of pcaps/first-light.pcapng and, with PKTLAB_CORPUS, of
+some real captures. Rounds of the contestants alternate, so that a machine that slows down slows all of them; the best
+round of each counts.
 """
 
 from __future__ import annotations

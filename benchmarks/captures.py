@@ -17,7 +17,7 @@ from pktlab.wire import Header, build
 from pktlab.wire.ethernet import Ethernet, Vlan
 from pktlab.wire.ipv4 import Ip
 from pktlab.wire.ipv6 import Ipv6
-from pktlab.wire.tcp import Tcp
+from pktlab.wire.tcp import Tcp, TcpFlags
 from pktlab.wire.udp import Udp
 
 __all__ = ["Block", "generated", "real", "write"]
@@ -25,8 +25,8 @@ __all__ = ["Block", "generated", "real", "write"]
 HEADER = struct.pack("<IHHIIII", 0xA1B2C3D4, 2, 4, 0, 0, 262_144, 1)
 SIZES = (0, 20, 64, 300, 900, 1200, 1400, 1448)
 PACKETS = 4000
-REAL_FILE, REAL_BLOCK = 1 << 18, 10 << 20
-"""Most bytes of a real file, and of all of them: small ones, so that many kinds are in it."""
+REAL_FILE, REAL_BLOCK, REAL_FILES = 1 << 18, 4 << 20, 200
+"""Most bytes of a real file, and of all of them, and most files: small ones, so that many kinds are in it."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,14 @@ def _packet(dice: random.Random) -> bytes:
     else:
         source = f"10.0.{dice.randrange(4)}.{dice.randrange(1, 250)}"
         layers.append(Ip(src=source, dst="10.1.2.3", proto=transport, id=dice.randrange(1 << 16)))
-    ports = {"srcport": dice.randrange(20_000, 40_000), "dstport": dice.randrange(40_000, 60_000)}
-    numbers = {"seq_raw": dice.randrange(1 << 32), "ack_raw": dice.randrange(1 << 32)}
-    layers.append(Tcp(**ports, **numbers, flags=0x10) if is_tcp else Udp(**ports))
+    source_port, port = dice.randrange(20_000, 40_000), dice.randrange(40_000, 60_000)
+    if is_tcp:
+        sequence, acknowledged = dice.randrange(1 << 32), dice.randrange(1 << 32)
+        layers.append(
+            Tcp(srcport=source_port, dstport=port, seq_raw=sequence, ack_raw=acknowledged, flags=TcpFlags(0x10))
+        )
+    else:
+        layers.append(Udp(srcport=source_port, dstport=port))
     return build(*layers, b"@" + dice.randbytes(dice.choice(SIZES)))
 
 
@@ -72,6 +77,8 @@ def real(corpus: Path, folder: Path) -> Block:
     """Return small Ethernet captures of `corpus`, merged by time."""
     paths, size = [], 0
     for path in sorted(corpus.rglob("*.pcap")):
+        if len(paths) == REAL_FILES:
+            break
         if path.stat().st_size <= REAL_FILE and size < REAL_BLOCK and _is_ethernet(path):
             paths.append(path)
             size += path.stat().st_size

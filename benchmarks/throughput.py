@@ -7,6 +7,7 @@ best of several runs counts. Slow tools are given a shorter long file: their slo
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import subprocess
@@ -25,6 +26,11 @@ CHECKS = [
     part for one in ("ip", "tcp", "udp") for part in ("-o", f"{one}.check_checksum:TRUE")
 ] + ["-o", "tcp.desegment_tcp_streams:FALSE", "-o", "ip.defragment:FALSE"]  # fmt: skip
 QUICK_S = 2.0
+"""Runs are repeated until they took so long."""
+FAST_RUNS = 5
+"""Runs of what is over so soon that its start-up would hide it."""
+LEAST_S = 5e-3
+"""A shorter difference between the long file and the short one says nothing."""
 REMARKS = """\
 comparable: `verify` and verify.c judge the same sums, verify.c only those of Ethernet, VLAN, IP without extension
 headers, UDP and TCP, and tells no cause; tcpdump -vv and tshark check the same sums, but print each packet.
@@ -97,10 +103,18 @@ def slope(tool: Tool, block: captures.Block, folder: Path, size: int, runs: int)
         if not path.exists():
             captures.write(path, block, count)
     (short_wall, short_cpu), (long_wall, long_cpu) = (
-        timed([part.replace("{}", str(path)) for part in tool.command], runs) for path in (short, long)
+        timed(
+            [part.replace("{}", str(path)) for part in tool.command], runs if tool.share < 1 else max(runs, FAST_RUNS)
+        )
+        for path in (short, long)
     )
     more = (times - 1) * block.packets
-    return Slope(short_wall, more / max(long_wall - short_wall, 1e-3), more / max(long_cpu - short_cpu, 1e-3))
+    return Slope(short_wall, _rate(more, long_wall - short_wall), _rate(more, long_cpu - short_cpu))
+
+
+def _rate(packets: int, took: float) -> float:
+    """Return packets/s; nan where noise is more than what was to be measured."""
+    return packets / took if took > LEAST_S else math.nan
 
 
 def table(block: captures.Block, folder: Path, size: int, runs: int) -> None:
@@ -122,9 +136,8 @@ def table(block: captures.Block, folder: Path, size: int, runs: int) -> None:
 
 def compare(size: int, runs: int, folder: Path | None = None) -> None:
     """Print how pktlab and its peers do over a generated capture of `size` bytes, and a real one."""
-    print(
-        "throughput: packets/s between a short and a long file; how many times slower than `pktlab verify, 1 thread`, by that time and by that of the processor"
-    )
+    print("throughput: packets/s between a short and a long file; how many times slower than `pktlab verify`")
+    print("on one thread a tool is, by the clock and by the processor; nan where the machine was too busy to tell")
     corpus = os.environ.get("PKTLAB_CORPUS")
     with tempfile.TemporaryDirectory(dir=folder) as made:
         table(captures.generated(), Path(made), size, runs)
