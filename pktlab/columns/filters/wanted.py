@@ -17,7 +17,7 @@ from pktlab.columns.plan import Plan, plan_for, rows_inside
 from pktlab.columns.registry import FieldType, Registry
 from pktlab.columns.rules import WALKED, Rules
 from pktlab.columns.scan import Walked
-from pktlab.columns.windows import MAX_PACKETS
+from pktlab.columns.windows import WINDOW_LEN, max_packets
 from pktlab.wire.coverage import IN_PIECES
 from pktlab.wire.header import Header
 from pktlab.wire.verdict import STATUS, Verdict
@@ -215,4 +215,4 @@ class View:
 def second_walk(wanted: Wanted) -> Walked | None:
     """Return the arrays of the second walk; None if there is none."""
     plan = wanted.second_plan()
-    return None if plan is None else Walked(plan, MAX_PACKETS)
+    return None if plan is None else Walked(plan, max_packets(WINDOW_LEN))
