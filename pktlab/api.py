@@ -9,8 +9,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from typing import BinaryIO, Self
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from pktlab.capture import CaptureReader, Record, canonical_link_type, open_capture
 from pktlab.columns.filters import Filter, compile_filter
@@ -21,6 +22,10 @@ from pktlab.schemas import load_schema
 from pktlab.wire.bindings import bind
 from pktlab.wire.header import Header
 from pktlab.wire.packet import LINK_TYPES, PROTOCOLS
+
+if TYPE_CHECKING:
+    from pktlab.columns.cells import Wanted
+    from pktlab.columns.table import Table
 
 __all__ = ["AS", "Capture", "Packet", "Selection", "load_schema", "open", "packet", "time_text", "tree_text"]
 
@@ -37,6 +42,10 @@ AS: dict[str, type[Header] | int] = {
 """What `packet` may be told that bytes start with: a protocol, or a link type."""
 NO_LINK_TYPE = 147
 """LINKTYPE_USER0, for bytes that start with something that no link type stands for."""
+SMALL = 1000
+"""Packets that the exact reader has read before the kernels are loaded."""
+TABLE_LEN = 65_536
+"""Rows of a table that is one of many."""
 
 
 class Capture:
@@ -69,18 +78,24 @@ class Capture:
         return self.reader.damage
 
     def __iter__(self) -> Iterator[Packet]:
+        self._start()
+        yield from map(self._packet, self.reader)
+
+    def _start(self) -> None:
+        """Make sure that nothing was read yet."""
         if self._started:
-            again = self._again()
+            self._check_again()
             self.close()
-            self.reader, self.fragments = again.reader, again.fragments
+            self.reader, self.fragments = open_capture(self._source), Fragments()
         self._started = True
-        for record in self.reader:
-            link_type = canonical_link_type(record.link_type)
-            if self.first_ns is None:
-                self.first_ns = record.time_ns
-            if link_type not in LINK_TYPES:
-                self.unknown_link_types.setdefault(link_type, record.number)
-            yield Packet(record, link_type, self._bindings, self.fragments)
+
+    def _packet(self, record: Record) -> Packet:
+        link_type = canonical_link_type(record.link_type)
+        if self.first_ns is None:
+            self.first_ns = record.time_ns
+        if link_type not in LINK_TYPES:
+            self.unknown_link_types.setdefault(link_type, record.number)
+        return Packet(record, link_type, self._bindings, self.fragments)
 
     def frame(self, number: int) -> Packet:
         """Return the packet with `frame.number` `number`, counted from 1; the file is read up to it.
@@ -110,6 +125,43 @@ class Capture:
         with self._again() as again:
             return sum(1 for _ in again.reader)
 
+    def table(self, *names: str, threads: int = 0) -> Table:
+        """Return columns of all packets, by the names of fields; the usual ones if none is named.
+
+        Parameters
+        ----------
+        threads : 0 for as many as there are cores; a small capture needs one
+
+        Raises
+        ------
+        SchemaError : no packet can have such a field
+
+        >>> import pktlab
+        >>> pktlab.open("pcaps/first-light.pcapng").table("ip.src", "udp.dstport")["udp.dstport"].to_list()[27]
+        12000
+        """
+        return _joined(self.batches(*names, threads=threads))
+
+    def batches(self, *names: str, size: int = TABLE_LEN, threads: int = 0) -> Iterator[Table]:
+        """Yield the same in tables of `size` rows: what is kept in memory does not grow with the capture."""
+        from pktlab.columns.cells import wanted
+
+        return self._batches(wanted(names, self.protocols), size, threads)
+
+    def _batches(self, columns: Sequence[Wanted], size: int, threads: int) -> Iterator[Table]:
+        from pktlab.columns.exactly import exact_tables
+
+        self._start()
+        if self.is_file:
+            records = list(islice(self.reader, SMALL + 1))
+            if len(records) <= SMALL:
+                yield from exact_tables(map(self._packet, records), columns, self.protocols, size=size)
+                return
+            self._start()
+        from pktlab.columns.bulk import bulk_tables
+
+        yield from bulk_tables(self.reader, columns, self._bindings, size=size, threads=threads)
+
     def where(self, condition: str | Filter) -> Selection:
         """Return the packets that pass a display filter, as a capture of its own; nothing is read yet.
 
@@ -125,9 +177,22 @@ class Capture:
         chosen = condition if isinstance(condition, Filter) else compile_filter(condition, self._protocols or {})
         return Selection(self, chosen)
 
-    def _again(self) -> Capture:
-        if not isinstance(self._source, str | os.PathLike) or self._source == "-":
+    @property
+    def protocols(self) -> Sequence[type[Header]]:
+        """The user's own."""
+        return tuple((self._protocols or {}).values())
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it was named by its path, so that it can be read again."""
+        return isinstance(self._source, str | os.PathLike) and self._source != "-"
+
+    def _check_again(self) -> None:
+        if not self.is_file:
             raise CaptureError(f"{self.name}: a stream can be read once; iterate over it, or name a file")
+
+    def _again(self) -> Capture:
+        self._check_again()
         return Capture(self._source, self._protocols)
 
     def close(self) -> None:
@@ -207,6 +272,26 @@ class Selection:
         with self._again() as again:
             return sum(1 for _ in again)
 
+    def table(self, *names: str) -> Table:
+        """Return columns of the packets that pass, as `Capture.table` does."""
+        return _joined(self.batches(*names))
+
+    def batches(self, *names: str, size: int = TABLE_LEN) -> Iterator[Table]:
+        """Yield the same in tables of `size` rows."""
+        from pktlab.columns.cells import wanted
+
+        return self._batches(wanted(names, self.protocols), size)
+
+    def _batches(self, columns: Sequence[Wanted], size: int) -> Iterator[Table]:
+        from pktlab.columns.exactly import exact_tables
+
+        return exact_tables(self.capture, columns, self.protocols, size=size, chosen=self.filter)
+
+    @property
+    def protocols(self) -> Sequence[type[Header]]:
+        """The user's own."""
+        return self.capture.protocols
+
     def where(self, condition: str | Filter) -> Selection:
         """Return those that pass another filter too."""
         return Selection(self, self.capture.where(condition).filter)
@@ -226,6 +311,12 @@ class Selection:
 
     def __repr__(self) -> str:
         return f"<Selection of {self.capture!r} where {self.filter.text}>"
+
+
+def _joined(tables: Iterator[Table]) -> Table:
+    from pktlab.columns.table import joined
+
+    return joined(list(tables))
 
 
 def open(source: Source, *, protocols: Protocols | None = None) -> Capture:
