@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO, Self
 
-from pktlab.capture import CaptureReader, Record, canonical_link_type, open_capture
+from pktlab.capture import CaptureReader, Hole, Merged, Record, canonical_link_type, open_capture, open_merged
 from pktlab.columns.filters import Filter, compile_filter
 from pktlab.errors import CaptureError, DamagedCapture
 from pktlab.flows import Fragments
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["AS", "Capture", "Packet", "Selection", "load_schema", "open", "packet", "time_text", "tree_text"]
 
 Source = str | os.PathLike[str] | BinaryIO
+Sources = Source | Sequence[Source]
 Protocols = Mapping[str, type[Header]]
 
 AS: dict[str, type[Header] | int] = {
@@ -55,11 +56,12 @@ class Capture:
     (``"-"`` or a file object) is read once. The file is closed at its end, by `close`, or by leaving ``with``.
     """
 
-    def __init__(self, source: Source, protocols: Protocols | None = None) -> None:
-        self._source = source
+    def __init__(self, source: Sources, protocols: Protocols | None = None, *, salvage: bool = False) -> None:
+        self._source: Sources = source
         self._protocols = protocols
-        self._bindings = tuple(bind(condition, header) for condition, header in (protocols or {}).items())
-        self.reader: CaptureReader = open_capture(source)
+        self._salvage = salvage
+        self.bindings = tuple(bind(condition, header) for condition, header in (protocols or {}).items())
+        self.reader: CaptureReader | Merged = _open_reader(source, salvage)
         self._started = False
         self.first_ns: int | None = None
         """Time of the first packet that has one, ns since the epoch; None before it was read."""
@@ -74,28 +76,41 @@ class Capture:
 
     @property
     def damage(self) -> DamagedCapture | None:
-        """Where and why reading ended early; None before the end, and for a file that is whole."""
+        """Where and why reading ended early, with `salvage` the first such place; None so far, or if all is whole."""
         return self.reader.damage
+
+    @property
+    def holes(self) -> list[Hole]:
+        """With `salvage`, the parts that were passed over so far."""
+        return self.reader.holes
 
     def __iter__(self) -> Iterator[Packet]:
         self._start()
-        yield from map(self._packet, self.reader)
+        yield from self.rest()
 
     def _start(self) -> None:
         """Make sure that nothing was read yet."""
         if self._started:
             self._check_again()
             self.close()
-            self.reader, self.fragments = open_capture(self._source), Fragments()
+            self.reader, self.fragments = _open_reader(self._source, self._salvage), Fragments()
         self._started = True
+
+    def rest(self) -> Iterator[Packet]:
+        """Yield the packets that were not read yet."""
+        return map(self._packet, self.reader)
 
     def _packet(self, record: Record) -> Packet:
         link_type = canonical_link_type(record.link_type)
         if self.first_ns is None:
             self.first_ns = record.time_ns
+        self.note_link_type(link_type, record.number)
+        return Packet(record, link_type, self.bindings, self.fragments)
+
+    def note_link_type(self, link_type: int, number: int) -> None:
+        """Remember a link type that is not read, and the first frame that has it."""
         if link_type not in LINK_TYPES:
-            self.unknown_link_types.setdefault(link_type, record.number)
-        return Packet(record, link_type, self._bindings, self.fragments)
+            self.unknown_link_types.setdefault(link_type, number)
 
     def frame(self, number: int) -> Packet:
         """Return the packet with `frame.number` `number`, counted from 1; the file is read up to it.
@@ -152,15 +167,25 @@ class Capture:
         from pktlab.columns.exactly import exact_tables
 
         self._start()
-        if self.is_file:
-            records = list(islice(self.reader, SMALL + 1))
-            if len(records) <= SMALL:
-                yield from exact_tables(map(self._packet, records), columns, self.protocols, size=size)
-                return
-            self._start()
+        packets = self._few()
+        if packets is not None:
+            yield from exact_tables(packets, columns, self.protocols, size=size)
+            return
+        assert isinstance(self.reader, CaptureReader)
         from pktlab.columns.bulk import bulk_tables
 
-        yield from bulk_tables(self.reader, columns, self._bindings, size=size, threads=threads)
+        yield from bulk_tables(self.reader, columns, self.bindings, size=size, threads=threads)
+
+    def _few(self) -> Iterator[Packet] | None:
+        """Return the packets of a small or a merged capture; None if it is for the kernels."""
+        if not isinstance(self.reader, CaptureReader):
+            return self.rest()
+        if self.is_stored:
+            records = list(islice(self.reader, SMALL + 1))
+            if len(records) <= SMALL:
+                return map(self._packet, records)
+            self._start()
+        return None
 
     def where(self, condition: str | Filter) -> Selection:
         """Return the packets that pass a display filter, as a capture of its own; nothing is read yet.
@@ -183,17 +208,17 @@ class Capture:
         return tuple((self._protocols or {}).values())
 
     @property
-    def is_file(self) -> bool:
+    def is_stored(self) -> bool:
         """Whether it was named by its path, so that it can be read again."""
-        return isinstance(self._source, str | os.PathLike) and self._source != "-"
+        return all(isinstance(one, str | os.PathLike) and one != "-" for one in _several(self._source))
 
     def _check_again(self) -> None:
-        if not self.is_file:
+        if not self.is_stored:
             raise CaptureError(f"{self.name}: a stream can be read once; iterate over it, or name a file")
 
     def _again(self) -> Capture:
         self._check_again()
-        return Capture(self._source, self._protocols)
+        return Capture(self._source, self._protocols, salvage=self._salvage)
 
     def close(self) -> None:
         """Close the file."""
@@ -229,7 +254,7 @@ class Selection:
         return self.capture.name
 
     @property
-    def reader(self) -> CaptureReader:
+    def reader(self) -> CaptureReader | Merged:
         """What reads the file."""
         return self.capture.reader
 
@@ -279,12 +304,9 @@ class Selection:
     def batches(self, *names: str, size: int = TABLE_LEN) -> Iterator[Table]:
         """Yield the same in tables of `size` rows."""
         from pktlab.columns.cells import wanted
-
-        return self._batches(wanted(names, self.protocols), size)
-
-    def _batches(self, columns: Sequence[Wanted], size: int) -> Iterator[Table]:
         from pktlab.columns.exactly import exact_tables
 
+        columns = wanted(names, self.protocols)
         return exact_tables(self.capture, columns, self.protocols, size=size, chosen=self.filter)
 
     @property
@@ -319,20 +341,42 @@ def _joined(tables: Iterator[Table]) -> Table:
     return joined(list(tables))
 
 
-def open(source: Source, *, protocols: Protocols | None = None) -> Capture:
+def _open_reader(source: Sources, salvage: bool) -> CaptureReader | Merged:
+    several = _several(source)
+    if len(several) == 1:
+        return open_capture(several[0], salvage=salvage)
+    return open_merged(several, salvage=salvage)
+
+
+def _several(source: Sources) -> Sequence[Source]:
+    """Return what the user named as a list.
+
+    >>> _several("a.pcap"), _several(["a.pcap", "b.pcap"])
+    (['a.pcap'], ['a.pcap', 'b.pcap'])
+    """
+    if isinstance(source, str) or not isinstance(source, Sequence):
+        return [source]
+    if not source:
+        raise ValueError("name a capture to open")
+    return source
+
+
+def open(source: Sources, *, protocols: Protocols | None = None, salvage: bool = False) -> Capture:
     """Open a capture: pcap or pcapng, plain or packed with gzip or zstd.
 
     Parameters
     ----------
-    source : path, ``"-"`` for standard input, or a binary file object
+    source : path, ``"-"`` for standard input, or a binary file object; of a list of them the packets come merged, by
+        time
     protocols : a user's own, by where they are found: ``{"udp.port=9999": Echo}``; they go before the built-in ones
+    salvage : behind damage, go on with the next packet that can be proven; `Capture.holes` lists what was passed over
 
     Raises
     ------
     CaptureError : there is nothing to read; says what is there instead
     SchemaError : a condition in `protocols` names no known field
     """
-    return Capture(source, protocols)
+    return Capture(source, protocols, salvage=salvage)
 
 
 def packet(data: bytes, *, as_: str = "eth", protocols: Protocols | None = None) -> Packet:

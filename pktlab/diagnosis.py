@@ -8,6 +8,7 @@ was made before the network card filled them in.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pktlab.wire.checksum import fold
@@ -16,6 +17,7 @@ from pktlab.wire.verdict import Judgement, Verdict
 __all__ = ["Diagnosis"]
 
 _MAX_SENDERS = 10_000  # in memory at a time; a scan has millions
+_MAX_DIFFERENCES = 1000  # that are told apart, of one sender
 _TRIVIAL = (0x0000, 0xFFFF, 0xABAB)
 
 
@@ -46,16 +48,36 @@ class Diagnosis:
         self._verdicts[judgement.verdict] += 1
         if judgement.verdict is Verdict.bad and self._first_bad is None:
             self._first_bad = number, judgement
-        if source not in self._senders and len(self._senders) >= _MAX_SENDERS:
-            source = ""
-        sender = self._senders.setdefault(source, _Sender())
+        sender = self._sender(source)
         sender.judged += judgement.verdict is not Verdict.unverified
         sender.verdicts[judgement.verdict] += 1
         if judgement.verdict is Verdict.bad and judgement.found is not None and judgement.expected is not None:
-            if len(sender.differences) < 1000:
-                sender.differences[fold(judgement.found + (judgement.expected ^ 0xFFFF))] += 1
-            if judgement.found in _TRIVIAL:
-                sender.values[judgement.found] += 1
+            self.add_bad(source, judgement.found, judgement.expected, 1)
+
+    def add_counts(self, source: str, verdicts: Mapping[Verdict, int]) -> None:
+        """Take notice of many verdicts of one sender."""
+        self._verdicts.update(verdicts)
+        sender = self._sender(source)
+        sender.judged += sum(verdicts.values()) - verdicts.get(Verdict.unverified, 0)
+        sender.verdicts.update(verdicts)
+
+    def add_bad(self, source: str, found: int, expected: int, times: int) -> None:
+        """Take notice of what one sender's bad sums, counted elsewhere, held and should have held."""
+        sender = self._sender(source)
+        if len(sender.differences) < _MAX_DIFFERENCES:
+            sender.differences[fold(found + (expected ^ 0xFFFF))] += times
+        if found in _TRIVIAL:
+            sender.values[found] += times
+
+    def _sender(self, source: str) -> _Sender:
+        if source not in self._senders and len(self._senders) >= _MAX_SENDERS:
+            source = ""
+        return self._senders.setdefault(source, _Sender())
+
+    @property
+    def has_bad(self) -> bool:
+        """Whether a bad sum was added with its judgement."""
+        return self._first_bad is not None
 
     def sentence(self) -> str:
         """Return the diagnosis."""
@@ -74,7 +96,7 @@ class Diagnosis:
         if total == 1:
             reason = first[1].cause or "no known mistake explains it"
             return f"one {first[1].protocol} checksum is wrong, in frame {first[0]}: {reason}"
-        name, sender = max(self._senders.items(), key=lambda item: item[1].verdicts[Verdict.bad])
+        name, sender = max(self._senders.items(), key=lambda item: (item[1].verdicts[Verdict.bad], item[0]))
         from_one = sender.verdicts[Verdict.bad]
         share = f"{total:,} checksums are wrong"
         if name and from_one > 1:
@@ -85,7 +107,7 @@ class Diagnosis:
         total = self._verdicts[Verdict.partial]
         if not total:
             return ""
-        names = [name for name, sender in self._senders.items() if sender.verdicts[Verdict.partial] and name]
+        names = sorted(name for name, sender in self._senders.items() if sender.verdicts[Verdict.partial] and name)
         sent_by = f" from {', '.join(names)}" if 0 < len(names) <= 2 else ""
         was = "one checksum" if total == 1 else f"{total:,} checksums"
         return f"{was}{sent_by} had been left to the network card when the packets were captured: no damage"

@@ -20,6 +20,8 @@ PROTOCOLS = ("ip", "udp", "udplite", "tcp", "icmp", "icmpv6", "igmp", "gre", "sc
 """Every protocol that the document of ``checksum verify --json`` always has."""
 FAULTS = frozenset({Verdict.bad, Verdict.illegal_zero, Verdict.malformed})
 """What makes ``checksum verify`` end with status 1."""
+MAX_WAITING = 65_536
+"""First fragments whose datagrams are not complete that are kept in mind; older ones count as unverified."""
 _FINDINGS = FAULTS | {Verdict.partial}
 _MORE_FINDINGS = _FINDINGS | {Verdict.absent, Verdict.unverified}
 
@@ -54,6 +56,10 @@ class Health:
                 self._waiting.setdefault(packet.number, []).append(judgement)
             else:
                 self._count(packet.number, judgement, source)
+        if len(self._waiting) > MAX_WAITING:
+            number = next(iter(self._waiting))
+            for judgement in self._waiting.pop(number):
+                self._count(number, judgement, "")
         if packet.whole is not None:
             for number in packet.whole.frames:
                 self._waiting.pop(number, None)
@@ -75,6 +81,15 @@ class Health:
         self.findings_total += 1
         if len(self.findings) < self.limit:
             self.findings.append(_finding(number, judgement, frames))
+
+    def is_finding(self, verdict: Verdict) -> bool:
+        """Tell whether such a verdict is listed."""
+        return verdict in self._wanted
+
+    def add_counts(self, protocol: str, verdict: Verdict, times: int) -> None:
+        """Count verdicts that were given elsewhere; they are not listed."""
+        self.counts.setdefault(protocol, Counter())[verdict] += times
+        self.findings_total += times * self.is_finding(verdict)
 
     @property
     def has_faults(self) -> bool:

@@ -9,11 +9,10 @@ from functools import cached_property
 from typing import Any
 
 from pktlab.capture import Record
-from pktlab.columns.registry import EITHER_END
 from pktlab.errors import PktlabError
 from pktlab.flows import Fragments, Whole, piece_of
 from pktlab.wire import text
-from pktlab.wire.bindings import Binding
+from pktlab.wire.bindings import EITHER_END, Binding
 from pktlab.wire.dissection import Dissection, Layer, dissect
 from pktlab.wire.document import json_value, packet_document
 from pktlab.wire.explain import explain

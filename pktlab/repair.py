@@ -61,7 +61,7 @@ class Repairs:
     ----------
     path : the capture; it is read twice, the first time at once
     only : verdicts to repair, of `REPAIRED`
-    protocols : a user's own, as for `pktlab.open`
+    protocols, salvage : as for `pktlab.open`
 
     Raises
     ------
@@ -75,17 +75,18 @@ class Repairs:
         *,
         only: Collection[Verdict] = REPAIRED,
         protocols: Protocols | None = None,
+        salvage: bool = False,
     ) -> None:
         wrong = [str(verdict) for verdict in only if verdict not in REPAIRED]
         if wrong:
             raise ValueError(f"{', '.join(wrong)} cannot be repaired; only {', '.join(REPAIRED)} can")
         self.only = only
         in_fragments = _FragmentChanges(only)
-        with Capture(path, protocols) as first:
+        with Capture(path, protocols, salvage=salvage) as first:
             for packet in first:
                 in_fragments.add(packet)
         self._in_fragments = in_fragments.changes
-        self.capture = Capture(path, protocols)
+        self.capture = Capture(path, protocols, salvage=salvage)
 
     def __iter__(self) -> Iterator[Repair]:
         for packet in self.capture:

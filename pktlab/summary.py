@@ -7,11 +7,14 @@ from typing import Any
 
 from pktlab.api import Capture, Selection
 from pktlab.capture import link_type_name
-from pktlab.flows import FlowKey, flow_key
+from pktlab.flows import flow_key
 from pktlab.health import Health
 from pktlab.packets import Packet, time_text
 
-__all__ = ["Summary"]
+__all__ = ["MAX_CONVERSATIONS", "Summary"]
+
+MAX_CONVERSATIONS = 1_000_000
+"""Conversations that are told apart: each takes some 100 bytes while a capture is read."""
 
 
 class Summary:
@@ -25,7 +28,7 @@ class Summary:
         self.last_ns: int | None = None
         self.paths: Counter[tuple[str, ...]] = Counter()  # packets by the protocols in them, every prefix too
         self.path_bytes: Counter[tuple[str, ...]] = Counter()
-        self.conversations: set[FlowKey] = set()
+        self._conversations: set[int] = set()  # hashes: of a million, two are the same once in 37 million captures
         self.health = Health(0)
 
     def add(self, packet: Packet) -> None:
@@ -41,14 +44,19 @@ class Summary:
             self.paths[protocols[:depth]] += 1
             self.path_bytes[protocols[:depth]] += packet.length
         key = flow_key(packet.dissection)
-        if key is not None:
-            self.conversations.add(key.conversation)
+        if key is not None and len(self._conversations) < MAX_CONVERSATIONS:
+            self._conversations.add(hash(key.conversation))
         self.health.add(packet)
 
     @property
     def packets(self) -> int:
         """Packets counted."""
         return self.health.packets
+
+    @property
+    def conversations(self) -> int:
+        """Conversations over TCP and UDP; counting ends at `MAX_CONVERSATIONS`."""
+        return len(self._conversations)
 
     @property
     def duration_ns(self) -> int | None:
@@ -82,7 +90,7 @@ class Summary:
             "first_time_epoch": None if self.first_ns is None else time_text(self.first_ns),
             "last_time_epoch": None if self.last_ns is None else time_text(self.last_ns),
             "comments": self.comments,
-            "conversations": len(self.conversations),
+            "conversations": self.conversations,
             "interfaces": [
                 {
                     "section": one.section, "interface_id": one.interface_id, "name": one.name,

@@ -6,7 +6,15 @@ from typing import Any
 
 import click
 
-from pktlab_cli.options import color_option, command, one_packet, packet_options, protocol_options, source_options
+from pktlab_cli.options import (
+    color_option,
+    command,
+    one_packet,
+    packet_options,
+    protocol_options,
+    salvage_option,
+    source_options,
+)
 from pktlab_cli.printing import Printer, escape
 
 __all__ = ["explain"]
@@ -20,14 +28,15 @@ __all__ = ["explain"]
 @source_options
 @packet_options
 @click.option("--protocol", "--layer", "protocol", metavar="NAME", help="That checksum only: ip, udp, tcp, icmp …")
+@salvage_option
 @protocol_options
 @color_option
 def explain(
     source: str | None, frame: int | None, hex_text: str | None, as_: str | None, protocol: str | None,
-    protocols: dict[str, Any], out: Printer,
+    salvage: bool, protocols: dict[str, Any], out: Printer,
 ) -> None:  # fmt: skip
     """Show how the checksums of one packet come about: the pseudo-header, the words, the carries, the verdict."""
-    packet = one_packet(source, frame, hex_text, as_, protocols)
+    packet = one_packet(source, frame, hex_text, as_, protocols, salvage=salvage)
     known = list(dict.fromkeys(one.protocol for one in (*packet.judgements, *packet.whole_judgements)))
     if protocol is not None and protocol not in known:
         has = f"it has those of {', '.join(known)}" if known else "it has none at all"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import shutil
 import sys
 import tempfile
@@ -14,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pktlab_cli.errors import note
-from pktlab_cli.options import color_option, command, protocol_options, source_options
+from pktlab_cli.errors import ending, note
+from pktlab_cli.options import color_option, command, protocol_options, salvage_option, source_options
 from pktlab_cli.printing import Printer, count
+from pktlab_cli.written import Form, form_option, target_option, written
 
 if TYPE_CHECKING:
     from pktlab.repair import Repair
@@ -32,14 +34,17 @@ __all__ = ["fix"]
     "pktlab checksum fix pcaps/first-light.pcapng --only partial -w fixed.pcapng",
 )
 @source_options
-@click.option("-w", "--write", "target", metavar="OUT", help="Write the packets to OUT (.pcap, .pcapng, .gz, .zst).")
+@target_option
+@form_option
 @click.option("--dry-run", is_flag=True, help="Print what would change, and write nothing.")
 @click.option("--only", metavar="VERDICT,…", help="Put right only these: bad, partial, illegal-zero.  [default: all]")
+@salvage_option
 @protocol_options
 @color_option
 def fix(
-    source: str | None, target: str | None, dry_run: bool, only: str | None, protocols: dict[str, Any], out: Printer
-) -> None:
+    source: str | None, target: str | None, dry_run: bool, only: str | None, file_form: Form | None,
+    salvage: bool, protocols: dict[str, Any], out: Printer,
+) -> int:  # fmt: skip
     """Put checksums right, and touch nothing else.
 
     A packet whose sums are good or absent is written as it is. What is malformed or cannot be verified is left alone
@@ -53,8 +58,9 @@ def fix(
 
     changed: Counter[str] = Counter()
     left: Counter[str] = Counter()
-    with _readable_twice(source) as path, Repairs(path, only=_verdicts(only), protocols=protocols) as repaired:
-        with _writer(target, repaired.capture.reader) as write:
+    repairs = functools.partial(Repairs, only=_verdicts(only), protocols=protocols, salvage=salvage)
+    with _readable_twice(source) as path, repairs(path) as repaired:
+        with _writer(target, repaired.capture.reader, file_form) as write:
             for repair in repaired:
                 changed.update(str(change.verdict) for change in repair.changes)
                 left.update(str(judgement.verdict) for judgement in repair.left)
@@ -63,8 +69,7 @@ def fix(
                 else:
                     write(dataclasses.replace(repair.packet.record, data=repair.data))
         note(_report(changed, left, "would be put right" if dry_run else "put right"))
-        if repaired.capture.damage is not None:
-            raise repaired.capture.damage
+        return ending(repaired.capture.reader)
 
 
 def _verdicts(only: str | None) -> list[Verdict]:
@@ -95,13 +100,11 @@ def _readable_twice(source: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _writer(target: str | None, like: Any) -> Iterator[Any]:
+def _writer(target: str | None, like: Any, form: Form | None) -> Iterator[Any]:
     if target is None:
         yield None
         return
-    from pktlab.capture import open_writer
-
-    with open_writer(target, like=like) as writer:
+    with written(target, like, form) as writer:
         yield writer.write
 
 

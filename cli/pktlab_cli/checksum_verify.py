@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pktlab_cli.errors import FOUND
+from pktlab_cli.errors import FOUND, ending
 from pktlab_cli.options import (
     color_option,
     command,
@@ -15,10 +15,12 @@ from pktlab_cli.options import (
     json_option,
     packets_of,
     protocol_options,
+    salvage_option,
     source_options,
+    threads_option,
 )
 from pktlab_cli.printing import Printer, count, escape, table, wrapped
-from pktlab_cli.progress import watched
+from pktlab_cli.progress import watched, watched_work
 
 if TYPE_CHECKING:
     from pktlab.health import Health
@@ -37,31 +39,36 @@ __all__ = ["findings_lines", "verdict_table", "verify"]
 @click.option("--limit", type=click.IntRange(min=0), default=1000, show_default=True, help="List at most N findings.")
 @filter_option
 @json_option
+@salvage_option
+@threads_option
 @protocol_options
 @color_option
 def verify(
-    source: str | None, everything: bool, limit: int, condition: str | None, as_json: bool,
-    protocols: dict[str, Any], out: Printer,
+    source: str | None, everything: bool, limit: int, condition: str | None, as_json: bool, salvage: bool,
+    threads: int, protocols: dict[str, Any], out: Printer,
 ) -> int:  # fmt: skip
     """Judge every checksum of a capture, and say what stands behind the verdicts.
 
     A checksum is good, bad, partial (left to the network card), absent, illegal-zero, unverified or malformed. The
     exit status is 1 if one is bad, illegal-zero or malformed, 3 if the file is damaged.
     """
+    from pktlab.api import Capture
     from pktlab.health import Health
+    from pktlab.judging import judge_capture
 
     health = Health(limit, everything=everything)
-    with packets_of(source, protocols, condition) as capture:
-        for packet in watched(capture):
-            health.add(packet)
-        health.finish()
+    with packets_of(source, protocols, condition, salvage=salvage) as capture:
+        if isinstance(capture, Capture):
+            watched_work(capture, judge_capture(capture, health, threads=threads))
+        else:
+            for packet in watched(capture):
+                health.add(packet)
+            health.finish()
         if as_json:
             out.json(health.document(capture.name))
         else:
             out.lines(_report(health, capture.name, out))
-        if capture.damage is not None:
-            raise capture.damage
-    return FOUND if health.has_faults else 0
+    return ending(capture.reader) or (FOUND if health.has_faults else 0)
 
 
 def _report(health: Health, name: str, out: Printer) -> Iterator[str]:

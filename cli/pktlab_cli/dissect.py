@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import os
 import stat
 import sys
 from collections.abc import Callable, Iterable
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from pktlab_cli.errors import ending
 from pktlab_cli.options import (
     color_option,
     command,
@@ -22,10 +23,13 @@ from pktlab_cli.options import (
     packet_options,
     packets_of,
     protocol_options,
-    source_options,
+    salvage_option,
+    sources_options,
 )
 from pktlab_cli.printing import JsonArray, Printer, json_text, wrapped
-from pktlab_cli.progress import watched
+from pktlab_cli.progress import watched, watched_records
+from pktlab_cli.slices import Slice, slice_options
+from pktlab_cli.written import Form, form_option, target_option, written
 
 if TYPE_CHECKING:
     from pktlab.api import Capture, Packet, Selection
@@ -44,37 +48,43 @@ FORMS = ("text", "tree", "json", "jsonl")
     "pktlab dissect pcaps/first-light.pcapng -T jsonl -e ip.src -e udp.dstport -c 5",
     "pktlab dissect pcaps/first-light.pcapng -Y 'ip.addr == 192.0.2.0/24 and udp.length > 100'",
     "pktlab dissect - -c 3 < pcaps/first-light.pcapng",
+    "pktlab dissect pcaps/first-light.pcapng --frames 10-20 -w slice.pcapng.gz",
     "pktlab dissect --as ip --hex 4500001c00000000401166cd0a0000010a0000020001000200080000",
 )
-@source_options
+@sources_options
 @packet_options
 @filter_option
-@click.option("-c", "limit", type=click.IntRange(min=0), metavar="N", help="Stop after N packets (that pass).")
+@slice_options
 @click.option("-V", "--tree", "wants_tree", is_flag=True, help="A tree for each packet, the same as -T tree.")
 @click.option("-x", "--hexdump", "wants_hex", is_flag=True, help="The bytes too: beside the tree, or below the line.")
 @click.option("-T", "form", type=click.Choice(FORMS), help="Form; text, a line a packet, if not given.")
 @click.option("-e", "names", multiple=True, metavar="FIELD", help="With JSON: this field only; may be repeated.")
 @click.option("--ranges", is_flag=True, help="Where each field lies: its bytes, and in JSON its bits.")
-@click.option("-w", "--write", "target", metavar="OUT", help="Write the packets to OUT (.pcap, .pcapng, .gz, .zst).")
+@target_option
+@form_option
 @click.option("-l", "by_line", is_flag=True, help="Pass on each line at once, for a program that reads them.")
 @click.option("-q", "quiet", is_flag=True, help="Print no packets.")
 @click.option("-n", "no_names", is_flag=True, expose_value=False, help="Look up no names; pktlab never does.")
+@salvage_option
 @protocol_options
 @color_option
 def dissect(
-    source: str | None, frame: int | None, hex_text: str | None, as_: str | None, condition: str | None,
-    limit: int | None, wants_tree: bool, wants_hex: bool, form: str | None, names: tuple[str, ...], ranges: bool,
-    target: str | None, by_line: bool, quiet: bool, protocols: dict[str, Any], out: Printer,
-) -> None:  # fmt: skip
+    sources: list[str], frame: int | None, hex_text: str | None, as_: str | None, condition: str | None, wanted: Slice,
+    wants_tree: bool, wants_hex: bool, form: str | None, names: tuple[str, ...], ranges: bool, target: str | None,
+    file_form: Form | None, by_line: bool, quiet: bool, salvage: bool, protocols: dict[str, Any], out: Printer,
+) -> int:  # fmt: skip
     """Show the packets of a capture: a line each, trees, or JSON.
 
-    A line says who sent what to whom, and each checksum that is not plainly good. With -w the packets go to a file
-    and nothing is printed, unless -V, -x, -T or -e asks for it.
+    A line says who sent what to whom, and each checksum that is not plainly good. The packets of several FILEs come
+    merged, by time. With -w the packets go to a file, in the format that its name or --format says, and nothing is
+    printed, unless -V, -x, -T or -e asks for it.
     """
     form = _form(form, wants_tree, names)
     prints = not quiet and (target is None or form is not None or wants_hex)
     if target == "-" and prints:
         raise click.UsageError("-w - takes standard output: print nothing else there", click.get_current_context())
+    if frame and wanted.numbers is not None:
+        raise click.UsageError("give --frame N or --frames M-N", click.get_current_context())
     if names:
         from pktlab_cli.catalog import check_fields
 
@@ -86,16 +96,18 @@ def dissect(
             if target is not None:
                 raise click.UsageError("-w writes packets of a capture, not of --hex", click.get_current_context())
             show = _show(form or "text", names, ranges, wants_hex, out, stack) if prints else _show_nothing
-            show(one_packet(source, frame, hex_text, as_, protocols))
-            return
-        capture = packets_of(source, protocols, condition)
+            show(one_packet(sources, frame, hex_text, as_, protocols))
+            return 0
+        capture = packets_of(sources, protocols, condition, salvage=salvage)
         stack.callback(capture.close)
         show = _show(form or "text", names, ranges, wants_hex, out, stack, capture) if prints else _show_nothing
-        out.eager = by_line or _is_stream(source)
-        packets = [frame_of(capture, frame)] if frame else watched(capture, prints=prints)
-        _run(islice(packets, limit), capture, show, target, flush=out.eager)
-        if capture.damage is not None:
-            raise capture.damage
+        out.eager = by_line or any(map(_is_stream, sources))
+        if frame or prints or condition is not None or target is None:
+            packets = [frame_of(capture, frame)] if frame else watched(capture, prints=prints)
+            _run(wanted.of(packets), capture, show, target, file_form, flush=out.eager)
+        else:
+            _copy(wanted, capture, target, file_form, flush=out.eager)
+    return ending(capture.reader)
 
 
 def _form(form: str | None, wants_tree: bool, names: tuple[str, ...]) -> str | None:
@@ -107,29 +119,43 @@ def _form(form: str | None, wants_tree: bool, names: tuple[str, ...]) -> str | N
     return "tree" if wants_tree else form or ("jsonl" if names else None)
 
 
-def _is_stream(source: str | None) -> bool:
+def _is_stream(source: str) -> bool:
     """Tell whether packets come from a pipe, whose writer may be slow."""
     try:
-        status = os.fstat(sys.stdin.fileno()) if source == "-" else Path(source or "").stat()
+        status = os.fstat(sys.stdin.fileno()) if source == "-" else Path(source).stat()
     except (OSError, ValueError):
         return False
     return not stat.S_ISREG(status.st_mode)
 
 
 def _run(
-    packets: Iterable[Packet], capture: Capture | Selection, show: Show, target: str | None, *, flush: bool
+    packets: Iterable[Packet],
+    capture: Capture | Selection,
+    show: Show,
+    target: str | None,
+    form: Form | None,
+    *,
+    flush: bool,
 ) -> None:
     """Show the packets, and write them to `target` if there is one."""
     if target is None:
         for packet in packets:
             show(packet)
         return
-    from pktlab.capture import open_writer
-
-    with open_writer(target, like=capture.reader, flush=flush) as writer:
+    with written(target, capture.reader, form, flush=flush) as writer:
         for packet in packets:
             writer.write(packet.record)
             show(packet)
+
+
+def _copy(wanted: Slice, capture: Capture | Selection, target: str, form: Form | None, *, flush: bool) -> None:
+    """Write the packets to `target`, and look at none; a file is read to its end, for names and secrets there."""
+    with written(target, capture.reader, form, flush=flush) as writer:
+        records = watched_records(capture)
+        for record in wanted.of(records):
+            writer.write(record)
+        if wanted.limit is None and not flush:
+            collections.deque(records, maxlen=0)
 
 
 # ---- how a packet is shown

@@ -9,15 +9,21 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from pktlab.errors import DamagedCapture, FilterError, PktlabError
 
-__all__ = ["DAMAGED", "FOUND", "INTERRUPTED", "UNUSABLE", "note", "run", "tell"]
+if TYPE_CHECKING:
+    from pktlab.capture import CaptureReader, Hole, Merged
+
+__all__ = ["DAMAGED", "FOUND", "INTERRUPTED", "UNUSABLE", "ending", "note", "run", "tell"]
 
 FOUND, UNUSABLE, DAMAGED, INTERRUPTED = 1, 2, 3, 130
 _COMPLETE = "_PKTLAB_COMPLETE"
+HOLES_SHOWN = 10
+"""Skipped parts that get a line each; what more there is is counted."""
 
 
 def run(command: click.Command, arguments: Sequence[str]) -> int:
@@ -60,6 +66,35 @@ def tell(error: PktlabError) -> int:
     if isinstance(error, FilterError):
         click.echo("\n".join(f"  {line}" for line in error.pointer), err=True)
     return status
+
+
+def ending(reader: CaptureReader | Merged) -> int:
+    """Say how reading a capture ended, if not at its end, and return the status that this stands for.
+
+    With ``--salvage`` that is a line for each of the first parts that were skipped, and one for the rest.
+    """
+    readers = getattr(reader, "readers", [reader])  # of several merged captures each has its own ending
+    return max(_ending(one) for one in readers)
+
+
+def _ending(reader: CaptureReader) -> int:
+    if reader.damage is None:
+        return 0
+    if not reader.holes:
+        return tell(reader.damage)
+    for hole in reader.holes[:HOLES_SHOWN]:
+        note(f"{reader.name}: skipped {_size(hole)}: {hole}")
+    more = reader.holes[HOLES_SHOWN:]
+    if more:
+        note(
+            f"{reader.name}: skipped {sum(hole.end - hole.start for hole in more):,} bytes in {len(more):,} more parts"
+        )
+    return DAMAGED
+
+
+def _size(hole: Hole) -> str:
+    length = hole.end - hole.start
+    return "1 byte" if length == 1 else f"{length:,} bytes"
 
 
 def note(text: str) -> None:

@@ -7,14 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pktlab.errors import CaptureError, DamagedCapture
+from pktlab.errors import CaptureError
 from pktlab_cli.checksum_verify import verdict_table
-from pktlab_cli.errors import tell
-from pktlab_cli.options import color_option, command, filter_option, json_option, packets_of, protocol_options
+from pktlab_cli.errors import ending, tell
+from pktlab_cli.options import (
+    color_option,
+    command,
+    filter_option,
+    json_option,
+    packets_of,
+    protocol_options,
+    salvage_option,
+)
 from pktlab_cli.printing import Printer, escape, table, wrapped
 from pktlab_cli.progress import watched
 
 if TYPE_CHECKING:
+    from pktlab.capture import CaptureReader, Merged
     from pktlab.summary import Summary
 
 __all__ = ["info"]
@@ -31,10 +40,11 @@ __all__ = ["info"]
 @click.option("-r", "--read", "more_files", multiple=True, metavar="FILE", help="Read FILE, the same as naming it.")
 @filter_option
 @json_option
+@salvage_option
 @protocol_options
 @color_option
 def info(
-    files: tuple[str, ...], more_files: tuple[str, ...], condition: str | None, as_json: bool,
+    files: tuple[str, ...], more_files: tuple[str, ...], condition: str | None, as_json: bool, salvage: bool,
     protocols: dict[str, Any], out: Printer,
 ) -> int:  # fmt: skip
     """Say what kind of file a capture is, what is in it, and how healthy it is.
@@ -48,31 +58,30 @@ def info(
     status = 0
     for name in names:
         try:
-            summary, document, damage = _read(name, protocols, condition)
+            summary, document, reader = _read(name, protocols, condition, salvage)
         except CaptureError as error:
             status = max(status, tell(error))  # the other files can still be read
             continue
         if not as_json:
             out.lines(([""] if documents else []) + list(_page(summary, document, out)))
         documents.append(document)
-        if damage is not None:
-            status = max(status, tell(damage))
+        status = max(status, ending(reader))
     if as_json and documents:
         out.json(documents[0] if len(names) == 1 else documents)
     return status
 
 
 def _read(
-    name: str, protocols: dict[str, Any], condition: str | None
-) -> tuple[Summary, dict[str, Any], DamagedCapture | None]:
+    name: str, protocols: dict[str, Any], condition: str | None, salvage: bool
+) -> tuple[Summary, dict[str, Any], CaptureReader | Merged]:
     from pktlab.summary import Summary
 
     summary = Summary()
-    with packets_of(name, protocols, condition) as capture:
+    with packets_of(name, protocols, condition, salvage=salvage) as capture:
         for packet in watched(capture):
             summary.add(packet)
         summary.health.finish()
-        return summary, summary.document(capture), capture.damage
+        return summary, summary.document(capture), capture.reader
 
 
 def _page(summary: Summary, document: dict[str, Any], out: Printer) -> Iterator[str]:
@@ -94,6 +103,7 @@ def _page(summary: Summary, document: dict[str, Any], out: Printer) -> Iterator[
 
 def _facts(summary: Summary, document: dict[str, Any]) -> Iterator[tuple[str, str]]:
     from pktlab.packets import moment_text
+    from pktlab.summary import MAX_CONVERSATIONS
 
     packed = f", packed with {document['compression']}" if document["compression"] else ""
     yield "format", f"{document['description']}{packed}"
@@ -108,7 +118,8 @@ def _facts(summary: Summary, document: dict[str, Any]) -> Iterator[tuple[str, st
     if summary.first_ns is not None and summary.duration_ns is not None:
         yield "first packet", moment_text(summary.first_ns)
         yield "time span", f"{summary.duration_ns / 1e9:.6f} s"
-    yield "conversations", f"{len(summary.conversations):,}" if summary.conversations else ""
+    most = " or more" if summary.conversations >= MAX_CONVERSATIONS else ""
+    yield "conversations", f"{summary.conversations:,}{most}" if summary.conversations else ""
     yield "comments", f"{summary.comments:,}" if summary.comments else ""
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,10 @@ __all__ = [
     "packet_options",
     "packets_of",
     "protocol_options",
+    "salvage_option",
     "source_options",
+    "sources_options",
+    "threads_option",
 ]
 
 Function = Callable[..., Any]
@@ -50,6 +54,18 @@ def source_options(function: Function) -> Function:
         if file is not None and read_file is not None:
             raise _misuse(f"read {file} or {read_file}? Name one file")
         return function(source=read_file if file is None else file, **options)
+
+    return wrapper
+
+
+def sources_options(function: Function) -> Function:
+    """Give `function` a ``sources``: the FILEs that were named, with ``-r`` or without."""
+
+    @click.argument("files", nargs=-1, metavar="[FILE]...")
+    @click.option("-r", "--read", "more", multiple=True, metavar="FILE", help="Read FILE, the same as naming it.")
+    @functools.wraps(function)
+    def wrapper(files: tuple[str, ...], more: tuple[str, ...], **options: Any) -> Any:
+        return function(sources=[*files, *more], **options)
 
     return wrapper
 
@@ -107,6 +123,13 @@ def color_option(function: Function) -> Function:
 filter_option = click.option(
     "-Y", "--where", "condition", metavar="FILTER", help="Only packets that pass FILTER, written as in Wireshark."
 )
+salvage_option = click.option(
+    "--salvage", is_flag=True, help="Go on behind damage with the next packet that can be proven; say what was skipped."
+)
+threads_option = click.option(
+    "--threads", type=click.IntRange(min=1), default=lambda: os.cpu_count() or 1, metavar="N",
+    help="Work on N cores; all, if not given.",
+)  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
@@ -114,34 +137,47 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 
 def packets_of(
-    source: str | None, protocols: dict[str, type[Header]], condition: str | None = None
+    source: str | Sequence[str] | None,
+    protocols: dict[str, type[Header]],
+    condition: str | None = None,
+    *,
+    salvage: bool = False,
 ) -> Capture | Selection:
-    """Open the capture that the user named, or those of its packets that pass a filter."""
+    """Open the capture that the user named, or those of its packets that pass a filter.
+
+    Of several captures the packets come merged, by time.
+    """
     from pktlab import api
 
-    if source is None:
+    if not source and source != "":
         raise _misuse("name a capture FILE, or - for standard input")
     if condition is None:
-        return api.open(source, protocols=protocols)
+        return api.open(source, protocols=protocols, salvage=salvage)
     from pktlab.columns.filters import compile_filter
 
     chosen = compile_filter(condition, protocols)  # before a word is read: standard input may be slow
-    return api.open(source, protocols=protocols).where(chosen)
+    return api.open(source, protocols=protocols, salvage=salvage).where(chosen)
 
 
 def one_packet(
-    source: str | None, frame: int | None, hex_text: str | None, as_: str | None, protocols: dict[str, type[Header]]
+    source: str | Sequence[str] | None,
+    frame: int | None,
+    hex_text: str | None,
+    as_: str | None,
+    protocols: dict[str, type[Header]],
+    *,
+    salvage: bool = False,
 ) -> Packet:
     """Return the packet that the user named: ``--hex`` bytes, or ``--frame`` of a capture."""
     if hex_text is not None:
-        if source is not None or frame is not None:
+        if source or frame is not None:
             raise _misuse("--hex stands instead of a FILE and --frame")
         return _pasted_packet(hex_text, as_, protocols)
     if as_ is not None:
         raise _misuse("--as says what the bytes of --hex are; a capture knows its own")
     if frame is None:
         raise _misuse("which packet? Give --frame N, or --hex")
-    with packets_of(source, protocols) as capture:
+    with packets_of(source, protocols, salvage=salvage) as capture:
         return frame_of(capture, frame)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pktlab.capture.linktypes import LINK_TYPE_NAMES
 from pktlab_cli.errors import note
@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from pktlab.api import Capture, Packet, Selection
+    from pktlab.capture import Record
 
-__all__ = ["watched"]
+__all__ = ["watched", "watched_records"]
+
+Item = TypeVar("Item")
 
 PATIENCE_S = 1.0
 """How long nothing is shown."""
@@ -30,28 +33,48 @@ def watched(capture: Capture | Selection, *, prints: bool = False) -> Iterator[P
     `prints`: the packets are printed while they are read, so on a terminal there is no room for a bar.
     """
     try:
-        yield from _with_bar(capture, prints)
+        yield from _with_bar(capture, capture, prints)
     finally:
-        for link_type, number in capture.unknown_link_types.items():
-            name = LINK_TYPE_NAMES.get(link_type)
-            what = f"link type {link_type} ({name})" if name else f"link type {link_type}"
-            note(f"{capture.name}: packet {number}: {what} is not read, such packets are shown as bytes")
+        _tell_unknown(capture)
 
 
-def _with_bar(capture: Capture | Selection, prints: bool) -> Iterator[Packet]:
+def _tell_unknown(capture: Capture | Selection) -> None:
+    for link_type, number in capture.unknown_link_types.items():
+        name = LINK_TYPE_NAMES.get(link_type)
+        what = f"link type {link_type} ({name})" if name else f"link type {link_type}"
+        note(f"{capture.name}: packet {number}: {what} is not read, such packets are shown as bytes")
+
+
+def watched_work(capture: Capture, steps: Iterable[object]) -> None:
+    """Run work on a capture to its end, step by step; a bar and a last word as of `watched`."""
+    try:
+        for _ in _with_bar(capture, steps, prints=False, look_at_each=True):
+            pass
+    finally:
+        _tell_unknown(capture)
+
+
+def watched_records(capture: Capture | Selection) -> Iterator[Record]:
+    """Yield the records of `capture`, for work that does not ask what is in them; a bar as of `watched`."""
+    return _with_bar(capture, capture.reader, prints=False)
+
+
+def _with_bar(
+    capture: Capture | Selection, items: Iterable[Item], prints: bool, *, look_at_each: bool = False
+) -> Iterator[Item]:
     if not sys.stderr.isatty() or (prints and sys.stdout.isatty()):
-        yield from capture
+        yield from items
         return
     since = time.monotonic()
     bar: tuple[Progress, TaskID] | None = None
     try:
-        for number, packet in enumerate(capture):
-            if number % _STEP == 0:
+        for number, item in enumerate(items):
+            if look_at_each or number % _STEP == 0:
                 if bar is None and time.monotonic() - since > PATIENCE_S:
                     bar = _start(capture)
                 if bar is not None:
                     bar[0].update(bar[1], completed=capture.reader.bytes_read)
-            yield packet
+            yield item
     finally:
         if bar is not None:
             bar[0].stop()

@@ -12,7 +12,7 @@ Rules
   comments, flags.
 - Times are whole numbers of nanoseconds, offsets and lengths bytes.
 
-Imports `pktlab.errors` only, and zstandard when a zstd file is met.
+Imports `pktlab.errors` and `pktlab.ranges` only, and zstandard when a zstd file is met.
 
     source.py    paths, standard input, file objects -> chunks of bytes
     unpack.py    gzip and zstd on the way
@@ -34,7 +34,7 @@ from pktlab.capture.other_blocks import Block
 from pktlab.capture.reader import CaptureReader, open_capture
 from pktlab.capture.records import Interface, Record, Section
 from pktlab.capture.salvage import Hole
-from pktlab.capture.tools import Merged, between, convert, merge, numbered
+from pktlab.capture.tools import Merged, between, convert, merge, numbered, open_merged, picked
 from pktlab.capture.writer import open_writer
 from pktlab.capture.writing import CaptureWriter
 
@@ -56,5 +56,7 @@ __all__ = [
     "merge",
     "numbered",
     "open_capture",
+    "open_merged",
     "open_writer",
+    "picked",
 ]

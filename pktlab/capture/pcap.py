@@ -15,7 +15,7 @@ guesses them).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from struct import Struct
 from typing import Literal
@@ -27,7 +27,7 @@ from pktlab.capture.pcap_salvage import PcapSalvage, RecordHeader
 from pktlab.capture.records import NS_PER_S, Interface, Record, Section
 from pktlab.capture.salvage import Hole
 from pktlab.capture.window import Window
-from pktlab.capture.writing import CaptureWriter
+from pktlab.capture.writing import CaptureWriter, Described
 from pktlab.errors import CaptureError, DamagedCapture
 
 __all__ = ["FILE_HEADER_LEN", "PCAP_MAGICS", "PcapDecoder", "PcapWriter"]
@@ -97,7 +97,7 @@ class PcapDecoder:
 
     @property
     def plain(self) -> tuple[bool, int] | None:
-        """What the records need to be found without this reader: (little-endian, ns a fraction); None if that is not all."""
+        """What finding the records without this reader takes: (little-endian, ns a fraction); None if it takes more."""
         if self._header_len != 16 or _length_order(self.version):
             return None
         return self._endian == "<", self._fraction_ns
@@ -127,8 +127,9 @@ class PcapDecoder:
                     number += 1
                     time_ns = seconds * NS_PER_S + fraction * fraction_ns
                     packet = data[pos + header_len : pos + wanted]
-                    yield Record(number, time_ns, packet, length, link_type, None, base + pos, None, (), fcs_len)
-                    pos += wanted
+                    offset = base + pos
+                    window.pos = pos = pos + wanted
+                    yield Record(number, time_ns, packet, length, link_type, None, offset, None, (), fcs_len)
                     continue
             window.pos = pos
             if not self._fetch(wanted, longest, number):
@@ -184,16 +185,18 @@ class PcapWriter(CaptureWriter):
         *,
         flush: bool,
         interface: Interface | None,
-        likely: Sequence[Interface],
+        like: Described | None,
         snaplen: int,
         nanoseconds: bool,
     ) -> None:
         super().__init__(output, flush=flush)
         self._interface = interface  # what the file header describes; None until the first packet tells
-        self._likely = likely  # interfaces of a capture that may turn out to have no packets
+        self._like = like
         self._snaplen = snaplen
         self._nanoseconds = nanoseconds
         self._has_header = False
+        if like:
+            like.watch_blocks(self._leave_out)
         if flush and interface:
             output.write(self._header(interface))
             output.flush()
@@ -210,7 +213,16 @@ class PcapWriter(CaptureWriter):
         return _FILE_HEADER.pack(magic, 2, 4, 0, 0, snaplen, field)
 
     def _last_headers(self) -> bytes:
-        return self._header(self._interface or (self._likely[0] if self._likely else Interface(1)))
+        likely = self._like.interfaces if self._like else []  # of a capture that turned out to have no packets
+        for interface in likely:
+            self.lost["interface name"] += bool(interface.name or interface.description)
+        for section in self._like.sections if self._like else []:
+            self.lost["section comment"] += len(section.comments)
+        return self._header(self._interface or (likely[0] if likely else Interface(1)))
+
+    def _leave_out(self, block: Block) -> None:
+        if self._is_open:
+            self.lost[f"{block.name} block"] += 1
 
     def _build(self, record: Record, interface: Interface | None) -> bytes:
         if self._interface is None or not self._has_header:
@@ -228,6 +240,10 @@ class PcapWriter(CaptureWriter):
             self._refuse(record, f"a time of {seconds} s since 1970")
         if not self._nanoseconds:
             fraction //= 1000
+        if record.time_ns is None or record.flags is not None or record.comments:
+            self.lost["unknown time"] += record.time_ns is None
+            self.lost["set of packet flags"] += record.flags is not None
+            self.lost["packet comment"] += len(record.comments)
         fixed = _RECORD_HEADER.pack(seconds, fraction, len(record.data), record.length)
         return self._header(mine) + fixed + record.data
 

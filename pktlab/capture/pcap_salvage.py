@@ -131,6 +131,7 @@ class PcapSalvage:
         self._search = Search(window, self._form, self._clock)
         self._recent = Recent()
         self._number = 0
+        self._odd = 0  # packets that claim an absurd length on the wire
 
     def records(self) -> Iterator[Record]:
         """Yield the records that are believed."""
@@ -148,6 +149,7 @@ class PcapSalvage:
                 return
             suspect = self._record(size) if size else None
             start, behind = window.offset, window.offset + size
+            before = self._clock.last if suspect is None else suspect.time_ns
             is_found = self._search.run(1 if size else 0)
             if is_found and suspect and window.offset == behind:
                 window.pos -= suspect.captured + self._form.header.header_len
@@ -160,6 +162,10 @@ class PcapSalvage:
             if step is None:
                 return
             size = step.end - window.pos
+            if self._holes and self._holes[-1].end == window.offset and self._is_torn(size, before):
+                note_hole(self._holes, window.offset, window.offset + size, "")  # which makes the last one longer
+                window.pos += size
+                size = 0
 
     def _record(self, size: int) -> Record:
         """Return the record of `size` bytes at the start of the window."""
@@ -169,10 +175,21 @@ class PcapSalvage:
         place = (None, window.offset, None, (), interface.fcs_len)
         return Record(0, self._time_at(0), data, length, interface.link_type, *place)
 
+    def _is_torn(self, size: int, before: int | None) -> bool:
+        """Say whether the hole ends in the time of the record at the start of the window: it belongs nowhere.
+
+        `before`: the last time before the hole. The time of the next record has to lie behind it, or nothing follows.
+        """
+        window, header_len = self._window, self._form.header.header_len
+        if before is None or self._clock.back > NS_PER_S or window.fill(size + header_len) < size + header_len:
+            return False
+        time_ns, after = self._time_at(0), self._time_at(size)
+        return before <= after and not before - self._clock.back <= time_ns <= after
+
     def _is_new(self, record: Record) -> bool:
         """Give a record its number and move the window behind it; False if it stands there twice."""
         self._window.pos += self._form.header.header_len + record.captured
-        if self._recent.repeats(record, self._clock.order_ns):
+        if self._recent.repeats(record, self._clock.order_ns) or self._is_mixed(record):
             note_hole(self._holes, record.offset, self._window.offset, REPEATED)
             return False
         self._number += 1
@@ -180,7 +197,17 @@ class PcapSalvage:
         self._recent.note(record)
         self._clock.note(record.time_ns)
         self._form.learn(record.captured)
+        self._odd += record.length > _MAX_LENGTH
         return True
+
+    def _is_mixed(self, record: Record) -> bool:
+        """Say whether doubled bytes begin in the time of a record: the rest of it is repeated, as is the next one."""
+        if not self._recent.resembles(record):
+            return False
+        step = self._form.step(self._window.data, self._window.pos)
+        if step is None or step is CUT:
+            return False
+        return self._recent.knows(self._record(step.end - self._window.pos))
 
     def _time_at(self, place: int) -> int:
         """Return the time in ns that the header `place` bytes behind the start of the window holds."""
@@ -209,7 +236,8 @@ class PcapSalvage:
             return _Next(total, "", True)
         if is_plausible and self._search.leads_on(size):
             return _Next(total, "", True)
-        if captured + length and self._leads_on(size + total, can_be_odd=not is_plausible):
+        is_like_others = length <= _MAX_LENGTH or self._odd or self._number < _PROOF
+        if is_like_others and captured + length and self._leads_on(size + total, can_be_odd=not is_plausible):
             return _Next(total, "", True)
         return _Next(0, "no plausible record header", False)
 

@@ -108,7 +108,10 @@ class PcapngWriter(CaptureWriter):
     def _copy(self, block: Block) -> None:
         """Write a block without a packet, where it was met; statistics get the number that their interface has."""
         body = little_endian_body(block)
-        if body is None or not self._is_open or self._like is None:
+        if not self._is_open or self._like is None:
+            return
+        if body is None:
+            self.lost[f"{block.name} block"] += 1
             return
         if block.kind == INTERFACE_STATISTICS:
             here = self._like.sections[block.section].interfaces

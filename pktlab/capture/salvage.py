@@ -164,6 +164,15 @@ class Recent:
         """Remember a packet that was given."""
         self._seen.append((record.time_ns, record.length, hash(record.data)))
 
+    def knows(self, record: Record) -> bool:
+        """Say whether the packet was given, time and all, and only once."""
+        return self._seen.count((record.time_ns, record.length, hash(record.data))) == 1
+
+    def resembles(self, record: Record) -> bool:
+        """Say whether such a packet was given, at another time and only once."""
+        key = (record.length, hash(record.data))
+        return [time_ns != record.time_ns for time_ns, *seen in self._seen if tuple(seen) == key] == [True]
+
     def after_hole(self) -> None:
         """Expect repeated packets from here on; those that were repeated all the time do not count."""
         self._once = {key for key, count in Counter(self._seen).items() if count == 1}

@@ -1,24 +1,44 @@
-"""Merge, slice and convert captures, packet by packet, in memory that does not grow with them."""
+"""Merge, slice and convert captures, packet by packet, in memory that does not grow with them.
+
+What slices packets takes records as well as anything else with a time that comes in the order of the file.
+"""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import islice
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 from pktlab.capture.linktypes import link_type_name
 from pktlab.capture.other_blocks import Block
 from pktlab.capture.output import Target
-from pktlab.capture.reader import CaptureReader
+from pktlab.capture.reader import CaptureReader, open_capture
 from pktlab.capture.records import Interface, Record, Section
+from pktlab.capture.salvage import Hole
+from pktlab.capture.source import Source
 from pktlab.capture.writer import open_writer
-from pktlab.errors import CaptureError
+from pktlab.errors import CaptureError, DamagedCapture
+from pktlab.ranges import RangeSet
 
-__all__ = ["Merged", "between", "convert", "merge", "numbered"]
+__all__ = ["Merged", "Timed", "between", "convert", "merge", "numbered", "open_merged", "picked"]
 
 _NS_PER_US = 1000
+_Item = TypeVar("_Item")
+
+
+class Timed(Protocol):
+    """What stands at a time."""
+
+    @property
+    def time_ns(self) -> int | None:
+        """Return ns since 1970-01-01 UTC; None if it is not known."""
+
+
+_TimedItem = TypeVar("_TimedItem", bound=Timed)
 
 
 class Merged:
@@ -30,14 +50,16 @@ class Merged:
     Attributes
     ----------
     sections, interfaces : those that were met so far, of all captures
+    readers : the captures
     """
 
     format: Literal["pcapng"] = "pcapng"
+    compression = None
 
     def __init__(self, readers: Sequence[CaptureReader]) -> None:
         self.sections: list[Section] = []
         self.interfaces: list[Interface] = []
-        self._readers = readers
+        self.readers = readers
         self._known: set[Interface] = set()
         self._places: dict[tuple[int, int], int] = {}  # capture and its section -> section here
         self._watchers: list[Callable[[Block], None]] = []
@@ -49,6 +71,38 @@ class Merged:
     def __iter__(self) -> Iterator[Record]:
         return self._records
 
+    @property
+    def name(self) -> str:
+        """The first file as the user named it, and how many more there are."""
+        more = len(self.readers) - 1
+        return self.readers[0].name + (f" and {more} more" if more else "")
+
+    @property
+    def description(self) -> str:
+        """What this is, in words."""
+        return f"{len(self.readers)} captures merged by time"
+
+    @property
+    def damage(self) -> DamagedCapture | None:
+        """The damage of the first capture that has any."""
+        return next((reader.damage for reader in self.readers if reader.damage is not None), None)
+
+    @property
+    def holes(self) -> list[Hole]:
+        """The parts of all captures from which no packet could be proven."""
+        return [hole for reader in self.readers for hole in reader.holes]
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes taken from all files so far."""
+        return sum(reader.bytes_read for reader in self.readers)
+
+    def close(self) -> None:
+        """Close all files, and end the iteration."""
+        self._records.close()
+        for reader in self.readers:
+            reader.close()
+
     def interface_of(self, record: Record) -> Interface:
         """Return the interface that a packet of this was seen on."""
         return self.sections[record.section].interfaces[record.interface_id or 0]
@@ -56,12 +110,12 @@ class Merged:
     def watch_blocks(self, watcher: Callable[[Block], None]) -> None:
         """Have each block without a packet told, beginning with those that are kept already."""
         self._watchers.append(watcher)
-        for index, reader in enumerate(self._readers):
+        for index, reader in enumerate(self.readers):
             for block in reader.blocks:
                 watcher(replace(block, section=self._section(index, block.section)))
 
     def _pass_on(self, index: int, block: Block) -> None:
-        self._note(self._readers[index].sections[block.section].interfaces)
+        self._note(self.readers[index].sections[block.section].interfaces)
         for watcher in self._watchers:
             watcher(replace(block, section=self._section(index, block.section)))
 
@@ -69,7 +123,7 @@ class Merged:
         """Return the number that a section of a capture has here, and note its interfaces."""
         place = self._places.setdefault((index, section), len(self.sections))
         if place == len(self.sections):
-            self.sections.append(self._readers[index].sections[section])
+            self.sections.append(self.readers[index].sections[section])
         return place
 
     def _note(self, interfaces: Iterable[Interface]) -> None:
@@ -78,14 +132,14 @@ class Merged:
                 self._known.add(interface)
                 self.interfaces.append(interface)
 
-    def _merge(self) -> Iterator[Record]:
+    def _merge(self) -> Generator[Record, None, None]:
         waiting: list[tuple[int, int, Record]] = []
-        for index in range(len(self._readers)):
-            _advance(waiting, self._readers[index], index)
+        for index in range(len(self.readers)):
+            _advance(waiting, self.readers[index], index)
         number = 0
         while waiting:
             _, index, head = heapq.heappop(waiting)
-            reader = self._readers[index]
+            reader = self.readers[index]
             record: Record | None = head
             while record and (record is head or record.time_ns is None):
                 number += 1
@@ -120,7 +174,27 @@ def merge(readers: Sequence[CaptureReader]) -> Merged:
     return Merged(readers)
 
 
-def numbered(records: Iterable[Record], first: int = 1, last: int | None = None) -> Iterator[Record]:
+def open_merged(sources: Sequence[Source], *, salvage: bool = False) -> Merged:
+    """Open several captures as one, their packets by time; the parameters are those of `open_capture`.
+
+    Raises
+    ------
+    CaptureError : one of them cannot be read; none stays open then
+
+    >>> open_merged(["/no/such.pcap"])
+    Traceback (most recent call last):
+    pktlab.errors.CaptureError: /no/such.pcap: no such file
+    """
+    with ExitStack() as unless_opened:
+        readers = []
+        for source in sources:
+            readers.append(open_capture(source, salvage=salvage))
+            unless_opened.callback(readers[-1].close)
+        unless_opened.pop_all()
+    return merge(readers)
+
+
+def numbered(records: Iterable[_Item], first: int = 1, last: int | None = None) -> Iterator[_Item]:
     """Yield the packets from the `first` to the `last`, counted from 1, both included; then reading ends.
 
     Raises
@@ -135,7 +209,32 @@ def numbered(records: Iterable[Record], first: int = 1, last: int | None = None)
     return islice(records, first - 1, None if last is None else max(last, first - 1))
 
 
-def between(records: Iterable[Record], start_ns: int | None = None, end_ns: int | None = None) -> Iterator[Record]:
+def picked(records: Iterable[_Item], numbers: RangeSet) -> Iterator[_Item]:
+    """Yield the packets whose number, counted from 1, is in a set; reading ends behind the last of them.
+
+    >>> numbers = RangeSet()
+    >>> numbers.add(2, 4), numbers.add(6, 7)
+    (True, True)
+    >>> [record.number for record in picked((Record(n, 0, b"", 0, 1) for n in range(1, 9)), numbers)]
+    [2, 3, 6]
+    """
+    ranges = deque(numbers)  # a list would take the length of the set for that of itself
+    if not ranges:
+        return
+    source = enumerate(records, 1)
+    start, stop = ranges.popleft()
+    for number, record in source:
+        if number >= start:
+            yield record
+            if number + 1 == stop:
+                if not ranges:
+                    return
+                start, stop = ranges.popleft()
+
+
+def between(
+    records: Iterable[_TimedItem], start_ns: int | None = None, end_ns: int | None = None
+) -> Iterator[_TimedItem]:
     """Yield the packets from `start_ns` on and before `end_ns`, in ns since 1970.
 
     A packet without a time goes with the one before it, the first ones of a file with those that follow no start.

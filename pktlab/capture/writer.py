@@ -83,7 +83,7 @@ def _open_pcap(
     known = likely[0] if is_like_pcap else None
     if link_type is not None:
         known = Interface(link_type, snaplen)
-    return PcapWriter(output, flush=flush, interface=known, likely=likely, snaplen=snaplen, nanoseconds=nanoseconds)
+    return PcapWriter(output, flush=flush, interface=known, like=like, snaplen=snaplen, nanoseconds=nanoseconds)
 
 
 def _open_pcapng(

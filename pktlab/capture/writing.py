@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
 from typing import Literal, NoReturn, Protocol
@@ -42,12 +43,19 @@ class CaptureWriter(ABC):
     """A capture that is being written; as a context manager it is closed, or thrown away on an error.
 
     Only a named file that is not written live can be thrown away: see `pktlab.capture.output`.
+
+    Attributes
+    ----------
+    packets : packets written so far
+    lost : what of the capture `like` is left out because the format cannot hold it, or it may not be copied:
+        how many of what; it is complete when the writer is closed
     """
 
     format: Literal["pcap", "pcapng"]
 
     def __init__(self, output: Output, *, flush: bool) -> None:
-        self.packets = 0  # packets written so far
+        self.packets = 0
+        self.lost: Counter[str] = Counter()
         self._output = output
         self._flush = flush
         self._is_open = True

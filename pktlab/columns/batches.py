@@ -76,9 +76,9 @@ class ExactReader:
     1
     """
 
-    def __init__(self, bindings: Sequence[Binding] = ()) -> None:
+    def __init__(self, bindings: Sequence[Binding] = (), fragments: Fragments | None = None) -> None:
         self.bindings = bindings
-        self.fragments = Fragments()
+        self.fragments = Fragments() if fragments is None else fragments
 
     def packet(self, record: Record) -> Packet:
         """Return the packet that `record` holds."""

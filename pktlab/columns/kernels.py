@@ -21,7 +21,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-__all__ = ["SUPPORTED", "copy", "extract", "index_pcap", "index_pcapng", "walk"]
+__all__ = ["SUPPORTED", "copy", "extract", "index_pcap", "index_pcapng", "tally", "walk"]
 
 SUPPORTED = sys.byteorder == "little"
 EXACT = 1  # status of a packet: the exact reader has to answer
@@ -31,10 +31,10 @@ FIRST_SUM, ZERO = 16, 31  # as in `terms`
 HAND_OVER = 100  # no verdict: why it cannot be told is for the exact reader to say
 FULL, MORE, ODD = 0, 1, 2  # why indexing ended: no room, the bytes end, something that is no plain packet
 
-_options = {"nogil": True, "cache": True, "boundscheck": None}
+_options: dict[str, Any] = {"nogil": True, "cache": True}
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _address(context: Any, data: Any) -> Any:
     """Return where an array lies in memory: plain numbers are not counted references."""
 
@@ -45,7 +45,7 @@ def _address(context: Any, data: Any) -> Any:
     return types.int64(data), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _load64(context: Any, address: Any) -> Any:
     """Return the 8 bytes at an address as a number; the caller has checked that they are there."""
 
@@ -57,7 +57,7 @@ def _load64(context: Any, address: Any) -> Any:
     return types.uint64(types.int64), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _load32(context: Any, address: Any) -> Any:
     """Return the 4 bytes at an address as a number; the caller has checked that they are there."""
 
@@ -69,14 +69,14 @@ def _load32(context: Any, address: Any) -> Any:
     return types.uint64(types.int64), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _reversed(context: Any, number: Any) -> Any:
     """Return a number of 8 bytes with its bytes in the other order."""
     return types.uint64(types.uint64), lambda context, builder, signature, arguments: builder.bswap(arguments[0])
 
 
 @njit(nogil=True, forceinline=True)
-def _word(address, width, little):  # type: ignore[no-untyped-def]
+def _word(address, width, little):
     """Return the number in `width` bytes, 1 to 8; the `PAD` behind a packet lets 8 be read anywhere in it."""
     word = _load64(address)
     if not little:
@@ -86,7 +86,7 @@ def _word(address, width, little):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, forceinline=True)
-def _sum(address, size):  # type: ignore[no-untyped-def]
+def _sum(address, size):
     """Return the sum of `size` bytes as little-endian 16-bit words, not folded; an odd last byte starts a word."""
     total = np.uint64(0)
     for place in range(size >> 2):
@@ -98,7 +98,7 @@ def _sum(address, size):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, forceinline=True)
-def _folded(total):  # type: ignore[no-untyped-def]
+def _folded(total):
     """Return a sum of little-endian words as 16 bits in network byte order; 0 only for 0."""
     while total >> np.uint64(16):
         total = (total & np.uint64(0xFFFF)) + (total >> np.uint64(16))
@@ -106,7 +106,7 @@ def _folded(total):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, forceinline=True)
-def _swapped(value):  # type: ignore[no-untyped-def]
+def _swapped(value):
     """Return a number that is added to sums of little-endian words, folded and with its two bytes exchanged."""
     while value >> 16:
         value = (value & 0xFFFF) + (value >> 16)
@@ -115,7 +115,6 @@ def _swapped(value):  # type: ignore[no-untyped-def]
 
 @njit(**_options)
 def index_pcap(data, pos, end, little, fraction_ns, longest, fcs_len, starts, captured, lengths, times, links, fcs):
-    # type: ignore[no-untyped-def]
     """Find the packets of a pcap in `data` from `pos` up to `end`; return (how many, where the next starts, why)."""
     base, count = _address(data), 0
     while count < starts.size:
@@ -140,7 +139,6 @@ def index_pcap(data, pos, end, little, fraction_ns, longest, fcs_len, starts, ca
 
 @njit(**_options)
 def index_pcapng(data, pos, end, little, interfaces, starts, captured, lengths, times, links, fcs, flags):
-    # type: ignore[no-untyped-def]
     """Find the enhanced packet blocks in `data` from `pos` up to `end`; as `index_pcap`.
 
     interfaces : int64, shape (interfaces, 4): ns a tick (0: cannot be told here), offset in ns, most bytes of a packet,
@@ -200,7 +198,7 @@ def walk(
     heads, fields, sums, tests, branches, lookups, own, tables,
     here, deep, reach, slots, judged, need, every, judging,
     places, payloads, status, verdicts, found, expected,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+):  # fmt: skip
     """Walk `count` packets from header to header, as far as something is needed; judge checksums on the way.
 
     Parameters
@@ -213,8 +211,8 @@ def walk(
     slots, judged : int32 by kind: row of `places` and of `verdicts`, or -1
     need : bits of all that the query wants; every : every occurrence, not only the first
     judging : checksums are judged, so that fragments go to the exact reader
-    places : int32, shape (slots, packets): where the first header of a kind starts in its packet; -1 if there is none
-    payloads : int32, of the same shape: bytes behind that header that belong to it; -1 where only a part of them is there
+    places : int32, shape (slots, packets): where the first header of a kind starts in its packet; -1 for none
+    payloads : int32, of the same shape: bytes behind that header that belong to it; -1 where some are not there
     status : uint8 a packet, EXACT or 0
     verdicts : uint8, found, expected : uint16, shape (judged, packets); 0 where there is no checksum
     """
@@ -414,7 +412,6 @@ def walk(
 
 @njit(**_options)
 def extract(data, starts, places, count, offset, little, shift, mask, factor, values, origins):
-    # type: ignore[no-untyped-def]
     """Take a field of the headers at `places` into `values`, int64, where an earlier header has not given it.
 
     origins : int32, where the header starts that gave the value; -1 where there is none yet
@@ -433,7 +430,6 @@ def extract(data, starts, places, count, offset, little, shift, mask, factor, va
 
 @njit(**_options)
 def copy(data, starts, places, count, offset, values, origins):
-    # type: ignore[no-untyped-def]
     """Copy a field of as many bytes as `values`, uint8 of shape (packets, bytes), has; as `extract`."""
     for packet in range(count):
         place = places[packet]
@@ -443,3 +439,36 @@ def copy(data, starts, places, count, offset, values, origins):
         for byte in range(values.shape[1]):
             values[packet, byte] = data[at + byte]
         origins[packet] = place
+
+
+@njit(**_options)
+def tally(high, low, verdicts, skipped, count, keys, used, counts, owners):
+    """Count verdicts by sender, in a table that is not let grow.
+
+    Parameters
+    ----------
+    high, low : int64, the two halves of an address a packet
+    verdicts : uint8, shape (protocols, packets); skipped : bool, packets that are not counted
+    keys : int64, shape (size, 2), size a power of 2; used : int64, shape (1,), entries in use
+    counts : int64, shape (size + 1, 8): by sender and verdict; the last entry is for all that found no room
+    owners : int32, out: the entry of each packet's sender
+    """
+    size = len(keys)
+    for packet in range(count):
+        if skipped[packet]:
+            continue
+        mixed = np.uint64(high[packet]) * np.uint64(0x9E3779B97F4A7C15) ^ np.uint64(low[packet])
+        mixed = (mixed ^ mixed >> np.uint64(29)) * np.uint64(0xBF58476D1CE4E5B9)
+        place = np.int64((mixed ^ mixed >> np.uint64(32)) & np.uint64(size - 1))
+        while counts[place, 0] and not (keys[place, 0] == high[packet] and keys[place, 1] == low[packet]):
+            place = (place + 1) & (size - 1)
+        if not counts[place, 0]:
+            if used[0] * 2 < size:
+                used[0] += 1
+                keys[place, 0], keys[place, 1], counts[place, 0] = high[packet], low[packet], 1
+            else:
+                place = size
+        owners[packet] = place
+        for protocol in range(len(verdicts)):
+            if verdicts[protocol, packet]:
+                counts[place, verdicts[protocol, packet]] += 1

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from pktlab.errors import SchemaError
+from pktlab.wire.bindings import EITHER_END
 from pktlab.wire.fields import FieldDecl
 from pktlab.wire.fills import Crc32c, InternetChecksum
 from pktlab.wire.header import Header
@@ -21,16 +22,8 @@ from pktlab.wire.packet import PROTOCOLS
 from pktlab.wire.rows import Names, Row
 from pktlab.wire.table import nodes_of
 
-__all__ = ["CHECKSUM_STATUS", "EITHER_END", "FieldType", "Registry", "headers_in", "registry"]
+__all__ = ["CHECKSUM_STATUS", "FieldType", "Registry", "headers_in", "registry"]
 
-EITHER_END = {
-    "ip.addr": ("ip.src", "ip.dst"),
-    "ipv6.addr": ("ipv6.src", "ipv6.dst"),
-    "eth.addr": ("eth.src", "eth.dst"),
-    "tcp.port": ("tcp.srcport", "tcp.dstport"),
-    "udp.port": ("udp.srcport", "udp.dstport"),
-}
-"""Names that stand for two fields, the first of which comes first."""
 _HOSTS = {
     "ip.host": ("ip.src", "ip.dst"), "ip.src_host": ("ip.src",), "ip.dst_host": ("ip.dst",),
     "ipv6.host": ("ipv6.src", "ipv6.dst"), "ipv6.src_host": ("ipv6.src",), "ipv6.dst_host": ("ipv6.dst",),

@@ -77,9 +77,7 @@ HEAD = np.dtype(
 )
 """What is known of a kind of header; numbers, groups and tables that it has none of are -1."""
 LEAF, WALKED = 1, 2
-_NOTHING = dict.fromkeys(
-    ("tail", "payload", "number", "need", "open", "unless", "version", "first_byte", "sum_at"), -1
-)
+_NOTHING = dict.fromkeys(("tail", "payload", "number", "need", "open", "unless", "version", "first_byte", "sum_at"), -1)
 
 
 @dataclass(frozen=True)
@@ -301,10 +299,9 @@ class _Compiler:
 
     def checksum(self, kind: type[Header]) -> dict[str, int]:
         """Return the checksum that kernels judge; a CRC, and a sum over a part, are left to the exact reader."""
-        field = checksum_field(kind)
-        if field is None or not isinstance(field[1], InternetChecksum) or field[1].part is not None:
+        declared, rule = checksum_field(kind) or (None, None)
+        if declared is None or not isinstance(rule, InternetChecksum) or rule.part is not None:
             return {}
-        declared, rule = field
         at = declared.row.offset
         if at is None or at % 2 or at + 2 > kind.schema.fixed_size:
             return {}
@@ -332,4 +329,3 @@ def _extend(rows: list[Any], more: list[Any]) -> tuple[int, int]:
     first = len(rows)
     rows += more
     return first, len(rows)
-

@@ -59,7 +59,8 @@ class Walked:
     @property
     def exact(self) -> Array:
         """Which packets the exact reader has to answer for."""
-        return self._status[: self.count] == kernels.EXACT
+        is_exact: Array = self._status[: self.count] == kernels.EXACT
+        return is_exact
 
     @property
     def verdicts(self) -> Array:
@@ -118,22 +119,23 @@ class Scan(Generic[Result]):
 
     Parameters
     ----------
-    reader : a capture of which nothing was read yet
+    reader : a capture; its packets from the next one on are walked
     plan : what is wanted
     work : what is done with each window, on any thread; its result is given out with the window
     threads : how many windows are worked on at a time
+    read : packets that were read already
     """
 
     def __init__(
-        self, reader: CaptureReader, plan: Plan, work: Callable[[Walked], Result], *, threads: int = 1
+        self, reader: CaptureReader, plan: Plan, work: Callable[[Walked], Result], *, threads: int = 1, read: int = 0
     ) -> None:
-        self.reader, self.plan, self.work = reader, plan, work
+        self.reader, self.plan, self.work, self.read = reader, plan, work, read
         self.threads = threads if reader.is_plain_file else 1
 
     def __iter__(self) -> Iterator[tuple[Walked, Result]]:
         spare = 0 if self.threads == 1 else self.threads
         walked = deque(Walked(self.plan, MAX_PACKETS) for _ in range(spare + 1))
-        windows = Windows(self.reader, spare)
+        windows = Windows(self.reader, spare, self.read)
         if not spare:
             for window in windows:
                 yield walked[0], self._run(walked[0], window)

@@ -1,10 +1,11 @@
 """Expressions over a header's fields as arrays: numbers, and tests of them.
 
-``this.len - this.hdr_len`` becomes a sum of two numbers, each a few bits of a word of the header; ``this.type < 0x0600``
-a number and its bounds. What cannot be said so raises `NoRule`, and its header is left to the exact reader.
+``this.len - this.hdr_len`` becomes a sum of two numbers, each a few bits of a word of the header, and
+``this.type < 0x0600`` a number and its bounds. What cannot be said so raises `NoRule`, and its header is left to the
+exact reader.
 
-The numbers of one kind of header stand in a row, so that a kernel takes all of them in two loops without a branch: first
-those that are fields, then, from `FIRST_SUM` on, those that are sums of them. Elsewhere a number is named by its place.
+The numbers of one kind of header stand in a row, so that a kernel takes all of them in two loops without a branch:
+first those that are fields, then, from `FIRST_SUM` on, sums of them. Elsewhere a number is named by its place.
 """
 
 from __future__ import annotations

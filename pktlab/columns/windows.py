@@ -75,6 +75,12 @@ class Window:
         is_told = isinstance(self.decoder, PcapngDecoder)
         return self.index.links[: self.count].astype(np.int64), np.full(self.count, is_told)
 
+    def first_of_links(self) -> Iterator[tuple[int, int]]:
+        """Yield the place of the first packet of each link type, and the link type."""
+        links, places = np.unique(self.index.links[: self.count], return_index=True)
+        for link, place in zip(links, places, strict=True):
+            yield int(place), self.link_types[link]
+
     def record(self, place: int) -> Record:
         """Return a packet of the window as `CaptureReader` gives it."""
         if self.packets is not None:
@@ -106,16 +112,19 @@ class Windows:
 
     Parameters
     ----------
-    reader : a capture of which nothing was read yet
+    reader : a capture; its packets from the next one on are given
+    read : packets of it that were read already
     spare : windows that are in use besides the one that is given out last; each is filled again after that
     """
 
-    def __init__(self, reader: CaptureReader, spare: int = 0) -> None:
+    def __init__(self, reader: CaptureReader, spare: int = 0, read: int = 0) -> None:
         self.reader = reader
         self._decoder: Any = reader.decoder
-        self._windows = cycle([Window(np.empty(WINDOW_LEN + PAD, np.uint8), Index(MAX_PACKETS)) for _ in range(spare + 1)])
+        self._windows = cycle(
+            [Window(np.empty(WINDOW_LEN + PAD, np.uint8), Index(MAX_PACKETS)) for _ in range(spare + 1)]
+        )
         self._waits = reader.is_plain_file  # for a window to be full
-        self._count = 0  # packets given out
+        self._count = read  # packets given out
         self._run = 1  # packets that are next read one by one
 
     def __iter__(self) -> Iterator[Window]:
@@ -166,7 +175,7 @@ class Windows:
         return int(kernels.ODD) if is_stuck else int(why)
 
     def _read(self, stream: Any, room: memoryview) -> tuple[int, bool]:
-        """Read what is there, for a file on a disk as much as there is room for; return how much, and if that is all."""
+        """Read what is there, of a file on a disk as much as there is room for; return how much, and if that is all."""
         end = 0
         while end < WINDOW_LEN:
             is_new = stream.pos == len(stream.data)
@@ -213,8 +222,11 @@ def _clocks(interfaces: list[Interface]) -> Array:
         unit, rest = divmod(NS_PER_S, one.ticks_per_second)
         offset_ns = one.ts_offset_s * NS_PER_S
         is_told = not rest and abs(offset_ns) < 1 << 61
-        clocks[place] = unit if is_told else 0, offset_ns if is_told else 0, max_packet_len(one.link_type), (
-            one.fcs_len or 0
+        clocks[place] = (
+            unit if is_told else 0,
+            offset_ns if is_told else 0,
+            max_packet_len(one.link_type),
+            (one.fcs_len or 0),
         )
     return clocks
 

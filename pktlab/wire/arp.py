@@ -18,8 +18,9 @@ from pktlab.wire.values import IPV4, MAC
 
 __all__ = ["Arp", "ArpOpcode"]
 
-_is_mac = (this.hw_type == 1) & (this.hw_size == 6)
-_not_mac = (this.hw_type != 1) | (this.hw_size != 6)
+# Ethernet is hardware type 1, any IEEE 802 network 6 (IANA arp-parameters); both have MAC addresses.
+_is_mac = ((this.hw_type == 1) | (this.hw_type == 6)) & (this.hw_size == 6)
+_not_mac = ((this.hw_type != 1) & (this.hw_type != 6)) | (this.hw_size != 6)
 _is_ipv4 = (this.proto_type == 0x0800) & (this.proto_size == 4)
 _not_ipv4 = (this.proto_type != 0x0800) | (this.proto_size != 4)
 

@@ -14,10 +14,19 @@ from pktlab.errors import SchemaError
 from pktlab.wire.header import Header
 from pktlab.wire.packet import PROTOCOLS
 
-__all__ = ["Binding", "bind"]
+__all__ = ["EITHER_END", "Binding", "bind"]
 
 _EITHER = {"port": ("srcport", "dstport"), "addr": ("src", "dst")}
 """Names that stand for either end, as in Wireshark."""
+
+EITHER_END = {
+    "ip.addr": ("ip.src", "ip.dst"),
+    "ipv6.addr": ("ipv6.src", "ipv6.dst"),
+    "eth.addr": ("eth.src", "eth.dst"),
+    "tcp.port": ("tcp.srcport", "tcp.dstport"),
+    "udp.port": ("udp.srcport", "udp.dstport"),
+}
+"""Names that stand for two fields, the first of which comes first."""
 
 
 @dataclass(frozen=True)

@@ -1,25 +1,28 @@
 """ICMP for IPv4.
 
-Spec: RFC 792; RFC 950 (address mask); RFC 1191 (next-hop MTU); RFC 1256 (router discovery).
+Spec: RFC 792; RFC 950 (address mask); RFC 1191 (next-hop MTU); RFC 1256 (router discovery); RFC 8335 (extended echo).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from construct import Bytes, Int8ub, Int16ub, Int32sb, Int32ub, Pass, this
 
+from pktlab.wire.extended_echo import ProbeReply, ProbeRequest
 from pktlab.wire.fields import field
 from pktlab.wire.fills import internet_checksum
 from pktlab.wire.header import Header
 from pktlab.wire.nodes import Bounded, Items, Switch
 from pktlab.wire.values import IPV4
 
-__all__ = ["ERROR_TYPES", "Echo", "Icmp", "Unused"]
+__all__ = ["ERROR_TYPES", "Echo", "Icmp", "Unused", "message_name"]
 
 TYPE_NAMES = {
     0: "Echo reply", 3: "Destination unreachable", 4: "Source quench", 5: "Redirect", 8: "Echo request",
     9: "Router advertisement", 10: "Router solicitation", 11: "Time exceeded", 12: "Parameter problem",
     13: "Timestamp request", 14: "Timestamp reply", 15: "Information request", 16: "Information reply",
-    17: "Address mask request", 18: "Address mask reply",
+    17: "Address mask request", 18: "Address mask reply", 42: "Extended echo request", 43: "Extended echo reply",
 }  # fmt: skip
 CODE_NAMES = {
     (3, 0): "network unreachable", (3, 1): "host unreachable", (3, 2): "protocol unreachable",
@@ -29,6 +32,18 @@ CODE_NAMES = {
 }  # fmt: skip
 ERROR_TYPES = frozenset({3, 4, 5, 11, 12})
 """Types that quote the packet they are about."""
+
+
+def message_name(kind: int, code: int, kinds: Mapping[int, str], codes: Mapping[tuple[int, int], str]) -> str:
+    """Return what people call a message of ICMP, of either version.
+
+    >>> message_name(3, 1, TYPE_NAMES, CODE_NAMES), message_name(8, 0, TYPE_NAMES, CODE_NAMES)
+    ('Destination unreachable (host unreachable)', 'Echo request')
+    >>> message_name(250, 7, TYPE_NAMES, CODE_NAMES)
+    'type 250 (code 7)'
+    """
+    said = codes.get((kind, code), f"code {code}" if code else "")
+    return kinds.get(kind, f"type {kind}") + (f" ({said})" if said else "")
 
 
 class Unused(Header, layer="icmp"):
@@ -62,6 +77,20 @@ class Echo(Header, layer="icmp"):
 
     ident: int = field(Int16ub, "Identifier", default=0)
     seq: int = field(Int16ub, "Sequence Number", default=0)
+
+
+class ExtendedRequest(Header, layer="icmp"):
+    """RFC 8335 section 2."""
+
+    ident: int = field(Int16ub, "Identifier", default=0)
+    probe: ProbeRequest = field(ProbeRequest, name="", default=ProbeRequest())
+
+
+class ExtendedReply(Header, layer="icmp"):
+    """RFC 8335 section 3."""
+
+    ident: int = field(Int16ub, "Identifier", default=0)
+    probe: ProbeReply = field(ProbeReply, name="", default=ProbeReply())
 
 
 class Timestamp(Header, layer="icmp"):
@@ -110,7 +139,7 @@ class Icmp(Header, layer="icmp", label="Internet Control Message Protocol"):
             {
                 0: Echo, 3: Switch(this.code, {4: Unreachable}, default=Unused), 4: Unused, 5: Redirect, 8: Echo,
                 9: Advertisement, 11: Unused, 12: Problem, 13: Timestamp, 14: Timestamp, 15: Echo, 16: Echo,
-                17: AddressMask, 18: AddressMask,
+                17: AddressMask, 18: AddressMask, 42: ExtendedRequest, 43: ExtendedReply,
             },
             default=Pass,
         ),
@@ -120,9 +149,5 @@ class Icmp(Header, layer="icmp", label="Internet Control Message Protocol"):
 
     def summary(self) -> str:
         """Return ``ICMP Echo request id=1 seq=2``."""
-        name = TYPE_NAMES.get(self.type, f"type {self.type}")
-        code = CODE_NAMES.get((self.type, self.code))
-        if code is None and self.code:
-            code = f"code {self.code}"
         echo = f" id={self.body.ident} seq={self.body.seq}" if isinstance(self.body, Echo) else ""
-        return f"ICMP {name}{f' ({code})' if code else ''}{echo}"
+        return f"ICMP {message_name(self.type, self.code, TYPE_NAMES, CODE_NAMES)}{echo}"

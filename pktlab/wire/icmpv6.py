@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from construct import Bytes, GreedyBytes, Int8ub, Int16ub, Int32ub, Pass, this
 
+from pktlab.wire.extended_echo import ProbeReply6, ProbeRequest6
 from pktlab.wire.fields import AUTO, bits, field
 from pktlab.wire.fills import internet_checksum
 from pktlab.wire.header import Header
+from pktlab.wire.icmp import message_name
 from pktlab.wire.mld import MldMessage, MldQuery, MldReport
 from pktlab.wire.nodes import Bounded, Items, Switch
 from pktlab.wire.values import IPV6
@@ -21,7 +23,7 @@ TYPE_NAMES = {
     128: "Echo request", 129: "Echo reply", 130: "Multicast Listener Query", 131: "Multicast Listener Report",
     132: "Multicast Listener Done", 133: "Router Solicitation", 134: "Router Advertisement",
     135: "Neighbor Solicitation", 136: "Neighbor Advertisement", 137: "Redirect",
-    143: "Multicast Listener Report v2",
+    143: "Multicast Listener Report v2", 160: "Extended echo request", 161: "Extended echo reply",
 }  # fmt: skip
 CODE_NAMES = {
     (1, 0): "no route", (1, 1): "administratively prohibited", (1, 3): "address unreachable",
@@ -192,6 +194,20 @@ class RouterAdvertisement(Header, layer="icmpv6.nd.ra"):
     options: tuple[NdOption, ...] = field(Items(NdOption), name="", default=())
 
 
+class ExtendedRequest(Header, layer="icmpv6.echo"):
+    """RFC 8335 section 2."""
+
+    identifier: int = field(Int16ub, "Identifier", base="hex", default=0)
+    probe: ProbeRequest6 = field(ProbeRequest6, name="", default=ProbeRequest6())
+
+
+class ExtendedReply(Header, layer="icmpv6.echo"):
+    """RFC 8335 section 3."""
+
+    identifier: int = field(Int16ub, "Identifier", base="hex", default=0)
+    probe: ProbeReply6 = field(ProbeReply6, name="", default=ProbeReply6())
+
+
 class NeighborSolicitation(Header, layer="icmpv6"):
     """RFC 4861 section 4.3."""
 
@@ -234,7 +250,7 @@ class Icmpv6(Header, layer="icmpv6", label="Internet Control Message Protocol v6
                 1: Reserved, 2: TooBig, 3: Reserved, 4: Problem, 128: Echo, 129: Echo, 130: MldQuery,
                 131: MldMessage, 132: MldMessage, 133: RouterSolicitation,
                 134: RouterAdvertisement, 135: NeighborSolicitation, 136: NeighborAdvertisement,
-                137: NeighborRedirect, 143: MldReport,
+                137: NeighborRedirect, 143: MldReport, 160: ExtendedRequest, 161: ExtendedReply,
             },
             default=Pass,
         ),
@@ -244,11 +260,7 @@ class Icmpv6(Header, layer="icmpv6", label="Internet Control Message Protocol v6
 
     def summary(self) -> str:
         """Return ``ICMPv6 Echo request id=0x0001 seq=2``, with a neighbour's address where there is one."""
-        name = TYPE_NAMES.get(self.type, f"type {self.type}")
-        code = CODE_NAMES.get((self.type, self.code))
-        if code is None and self.code:
-            code = f"code {self.code}"
-        return f"ICMPv6 {name}{f' ({code})' if code else ''}{self._about()}"
+        return f"ICMPv6 {message_name(self.type, self.code, TYPE_NAMES, CODE_NAMES)}{self._about()}"
 
     def _about(self) -> str:
         match self.body:

@@ -78,7 +78,7 @@ class EtherIp(Header, layer="etherip", label="Ethernet in IP"):
 
     _first = field(Int16ub)
     ver: int = bits(_first, 0xF000, "Version", default=3)
-    reserved: int = bits(_first, 0x0FFF, "Reserved", default=0)
+    reserved: int = bits(_first, 0x0FFF, "Reserved", base="hex", digits=4, default=0)
 
     def summary(self) -> str:
         """Return ``EtherIP``."""

@@ -76,9 +76,7 @@ class Sll(Header, layer="sll", label="Linux cooked capture v1"):
     pkttype: int = field(Int16ub, "Packet type", names=PacketType)
     hatype: int = field(Int16ub, "Link-layer address type", default=1)
     halen: int = field(Int16ub, "Link-layer address length", default=6)
-    address: Header = field(
-        Bounded(8, Switch(this.halen, _SOURCES, default=LongSource)), name="", default=MacSource()
-    )
+    address: Header = field(Bounded(8, Switch(this.halen, _SOURCES, default=LongSource)), name="", default=MacSource())
     etype: int = field(Int16ub, "Protocol", base="hex", names=EtherType)
 
 
@@ -91,6 +89,4 @@ class Sll2(Header, layer="sll", label="Linux cooked capture v2"):
     hatype: int = field(Int16ub, "Link-layer address type", default=1)
     pkttype: int = field(Int8ub, "Packet type", names=PacketType)
     halen: int = field(Int8ub, "Link-layer address length", default=6)
-    address: Header = field(
-        Bounded(8, Switch(this.halen, _SOURCES, default=LongSource)), name="", default=MacSource()
-    )
+    address: Header = field(Bounded(8, Switch(this.halen, _SOURCES, default=LongSource)), name="", default=MacSource())

@@ -151,6 +151,7 @@ LINKS_AND_TUNNELS = (
         for name in (
             "dccp.option_type",
             "erspan.*",
+            "etherip.ver",
             "gre.flags.*",
             "mip6.bu.?_flag",
             "mpls.*",
@@ -241,6 +242,10 @@ DIFFERENCES = (
     Difference("ip.opt.*", "absent", TEXT, lambda o, a: _last_before(o, "ip.opt.type") not in OPTION_NAMES),
     Difference("ipv6.opt.type.*", "absent", PAD1, lambda o, a: _last_before(o, "ipv6.opt.type") == 0),
     Difference("ipv6.opt.*", "absent", OTHER_PAGE, _behind_a_page),
+    Difference(
+        "ipv6.routing.unknown_data", "absent", "tshark has a page for this type (RPL, compact routing headers)",
+        lambda o, a: _last_before(o, "ipv6.routing.type") in {3, 5, 6},
+    ),
     Difference("ip.src_rt", "absent", "a hop behind it is ip.rec_rt", lambda o, a: _is_in(a, "ip.rec_rt", o)),
     Difference("icmp.unused", "absent", "not shown of a source quench", lambda o, a: _last_before(o, "icmp.type") == 4),
     Difference("icmpv6.opt.linkaddr", "absent", EUI64, lambda o, a: _is_in(a, "icmpv6.opt.linkaddr_eui64", o)),

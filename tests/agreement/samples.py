@@ -209,9 +209,10 @@ def carriers(option: Header) -> tuple[Header, ...]:
 
 
 def pointed_packets(count: int) -> list[Packet]:
-    """Return IPv4 packets whose options have pointers that fit, errors with a pointer or an MTU, and short MLD queries.
+    """Return IPv4 options with pointers that fit, messages with a pointer, an MTU or a size, and short MLD queries.
 
     Few pointers drawn over their full range fit; with one that does not, tshark reads none of the option's slots.
+    Nor does a size that a parser refuses come up often.
     """
     rng = random.Random("pointers")
 
@@ -234,13 +235,19 @@ def pointed_packets(count: int) -> list[Packet]:
         for type_, body in bodies:
             options = ipv4.IpOptions(items=(ipv4.IpOption(type=type_, body=body),))
             packets.append(build_packet(ipv4.Ip(src=word(), dst=word(), proto=253, options=options), b"data"))
-        errors: list[tuple[int, Header]] = [
+        messages: list[tuple[int, Header]] = [
             (58, Icmpv6(type=4, body=icmpv6.Problem(pointer=word()))),
             (58, Icmpv6(type=2, body=icmpv6.TooBig(mtu=word()))),
             (1, Icmp(type=3, code=4, body=icmp.Unreachable(mtu=word(2)))),
+            (
+                1,
+                Icmp(
+                    type=9, body=icmp.Advertisement(num_addrs=0, addr_entry_size=word(1), lifetime=word(2), routers=())
+                ),
+            ),
         ]
         query = mld.MldQuery(maximum_response_delay=word(2), multicast_address=rng.randbytes(16))
         packets.append(build_packet(ipv4.Ip(src=word(), dst=word(), proto=58), Icmpv6(type=130, body=query)))
-        for proto, error in errors:
-            packets.append(build_packet(ipv4.Ip(src=word(), dst=word(), proto=proto), error, rng.randbytes(48)))
+        for proto, message in messages:
+            packets.append(build_packet(ipv4.Ip(src=word(), dst=word(), proto=proto), message, rng.randbytes(48)))
     return [Packet(228, data, len(data)) for data in packets]

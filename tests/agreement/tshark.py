@@ -22,7 +22,18 @@ from pktlab import wire
 
 from .capfiles import Packet, write_pcapng
 
-__all__ = ["COMPARED", "PROTOCOLS", "YET", "Answers", "FieldEntry", "Said", "field_table", "needs_tshark", "pdml"]
+__all__ = [
+    "COMPARED",
+    "PROTOCOLS",
+    "YET",
+    "Answers",
+    "FieldEntry",
+    "Said",
+    "field_table",
+    "fields",
+    "needs_tshark",
+    "pdml",
+]
 
 PROTOCOLS = {
     "frame", "eth", "ethertype", "vlan", "ieee8021ad", "sll", "null", "raw", "arp", "ip", "icmp", "ipv6",
@@ -33,8 +44,8 @@ PROTOCOLS = {
 }  # fmt: skip
 """What is switched on in tshark, and compared over real packets; applications have tests of their own."""
 YET = {
-    "llc", "stp", "ieee8021ah", "mpls", "pppoed", "pppoes", "ppp", "chdlc", "gre", "erspan", "vxlan", "geneve",
-    "etherip", "gtp", "sctp", "dccp", "mipv6", "igmp", "ospf", "vrrp", "pim",
+    "llc", "stp", "ieee8021ah", "pppoed", "ppp", "chdlc", "gre", "erspan", "vxlan", "geneve",
+    "gtp", "sctp", "dccp", "mipv6", "igmp", "ospf", "vrrp", "pim",
 }  # fmt: skip
 """Layers that are compared over real packets only, not over made ones and not against mutants."""
 COMPARED = tuple(
@@ -44,6 +55,7 @@ OPTIONS = (
     "ip.defragment:FALSE", "ipv6.defragment:FALSE", "tcp.desegment_tcp_streams:FALSE", "tcp.try_heuristic_first:FALSE",
     "ip.check_checksum:TRUE", "tcp.check_checksum:TRUE", "udp.check_checksum:TRUE", "ip.tso_support:TRUE",
     "tcp.relative_sequence_numbers:FALSE", "tcp.analyze_sequence_numbers:FALSE", "eth.fcs:Never",
+    "sctp.checksum:CRC 32c", "udplite.check_checksum:TRUE", "udplite.ignore_checksum_coverage:FALSE",
 )  # fmt: skip
 
 needs_tshark = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
@@ -64,13 +76,8 @@ Answers = dict[str, list[Said]]
 
 def pdml(packets: list[Packet], folder: Path) -> list[Answers]:
     """Return what tshark says of each of `packets`, in one run."""
-    capture = folder / "packets.pcapng"
-    write_pcapng(capture, packets)
-    _configure(folder)
-    command = ["tshark", "-n", "-r", str(capture), "-T", "pdml"]
-    for option in OPTIONS:
-        command += ["-o", option]
-    environment = {**os.environ, "WIRESHARK_CONFIG_DIR": str(folder)}
+    command, environment = _prepared(packets, folder)
+    command += ["-T", "pdml"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -79,6 +86,29 @@ def pdml(packets: list[Packet], folder: Path) -> list[Answers]:
     assert process.returncode == 0, complaint
     assert len(answers) == len(packets)
     return answers
+
+
+def fields(packets: list[Packet], names: list[str], folder: Path, *, reassemble: bool = False) -> list[list[str]]:
+    """Return, of each of `packets`, every occurrence of each of `names` as text, joined by commas."""
+    command, environment = _prepared(packets, folder)
+    if reassemble:
+        command += ["-o", "ip.defragment:TRUE", "-o", "ipv6.defragment:TRUE"]
+    command += ["-T", "fields", "-E", "separator=/t", "-E", "occurrence=a"]
+    for name in names:
+        command += ["-e", name]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    return [line.split("\t") for line in result.stdout.split("\n")[:-1]]
+
+
+def _prepared(packets: list[Packet], folder: Path) -> tuple[list[str], dict[str, str]]:
+    """Write `packets` down for tshark; return the start of its command and its environment."""
+    capture = folder / "packets.pcapng"
+    write_pcapng(capture, packets)
+    _configure(folder)
+    command = ["tshark", "-n", "-r", str(capture)]
+    for option in OPTIONS:
+        command += ["-o", option]
+    return command, {**os.environ, "WIRESHARK_CONFIG_DIR": str(folder)}
 
 
 def _configure(folder: Path) -> None:

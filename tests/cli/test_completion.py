@@ -23,7 +23,7 @@ def test_the_script_is_one_that_the_shell_takes(shell: str, program: Any) -> Non
         ("pktlab ", {"info", "dissect", "checksum", "schema", "doctor", "completion"}),
         ("pktlab ch", {"checksum"}),
         ("pktlab checksum v", {"verify"}),
-        ("pktlab dissect --fr", {"--frame"}),
+        ("pktlab dissect --fr", {"--frame", "--frames"}),
         ("pktlab dissect -T js", {"json", "jsonl"}),
         ("pktlab completion ", {"bash", "zsh", "fish"}),
     ],

@@ -214,3 +214,35 @@ class TestWrite:
 def test_one_frame_of_a_stream(pktlab: Any, good: Path) -> None:
     named = pktlab("dissect", good, "--frame", 2)
     assert pktlab("dissect", "-", "--frame", 2, stdin=good.read_bytes()) == named
+
+
+def test_only_what_passes_a_filter_is_shown_counted_and_written(pktlab: Any, first_light: Path, tmp_path: Path) -> None:
+    shown = pktlab("dissect", first_light, "-Y", "udp.checksum.verdict == bad", "-T", "jsonl", "-e", "frame.number")
+    assert shown.status == 0
+    count = len(shown.out.splitlines())
+    assert 0 < count < 40
+    written = tmp_path / "bad.pcap"
+    assert pktlab("dissect", first_light, "-Y", "udp.checksum.verdict == bad", "-w", written).status == 0
+    assert len(pktlab("dissect", written).out.splitlines()) == count
+    verified = json.loads(pktlab("checksum", "verify", first_light, "-Y", "udp.checksum.verdict == bad", "--json").out)
+    assert verified["packets"] == count
+    assert (
+        json.loads(pktlab("info", first_light, "-Y", "udp.checksum.verdict == bad", "--json").out)["packets"] == count
+    )
+    assert len(pktlab("dissect", first_light, "-Y", "udp", "-c", 2).out.splitlines()) == 2
+
+
+def test_times_count_from_the_first_packet_whether_it_passes_or_not(pktlab: Any, first_light: Path) -> None:
+    everything = pktlab("dissect", first_light).out.splitlines()
+    assert pktlab("dissect", first_light, "-Y", "frame.number == 28").out.splitlines() == [everything[27]]
+
+
+def test_a_mistake_in_a_filter_is_pointed_at(pktlab: Any, first_light: Path) -> None:
+    result = pktlab("dissect", first_light, "-Y", "udp and tcp.prot == 80")
+    assert result.status == 2
+    assert result.err.splitlines() == [
+        "pktlab: filter, column 9: no field is called tcp.prot, did you mean tcp.port?",
+        "  udp and tcp.prot == 80",
+        "          ^~~~~~~~",
+    ]
+    assert pktlab("dissect", first_light, "-Y", "udp", "--frame", 3).status == 2

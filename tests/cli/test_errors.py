@@ -120,7 +120,7 @@ class TestMisuse:
             ["dissect", "--foo"],
             ["dissect", "-c", "x", "FILE"],
             ["dissect", "-T", "xml", "FILE"],
-            ["dissect", "FILE", "-r", "FILE"],
+            ["checksum", "verify", "FILE", "-r", "FILE"],
             ["dissect", "FILE", "--frame", "4"],
             ["dissect", "FILE", "--frame", "0"],
             ["dissect", "FILE", "-e", "ip.srcc"],

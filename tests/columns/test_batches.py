@@ -86,7 +86,9 @@ def differences(path: Path, names: list[str], threads: int = 1) -> list[str]:
         got = next(columns, None)
         if got != wanted:
             named = {key for key in names if (got or {}).get(key) != wanted.get(key)}
-            found.append(f"{path.name} frame {number}: {[(k, (got or {}).get(k), wanted.get(k)) for k in sorted(named)]}")
+            found.append(
+                f"{path.name} frame {number}: {[(k, (got or {}).get(k), wanted.get(k)) for k in sorted(named)]}"
+            )
     if next(columns, None) is not None:
         found.append(f"{path.name}: more packets in columns")
     return found

@@ -85,9 +85,10 @@ def test_free_fields_take_their_full_range() -> None:
 
 def test_faults_give_derived_fields_values_of_their_own() -> None:
     plain = drawn(from_schema(Tcp), 60)
-    spoilt = drawn(from_schema(Tcp, faults=True), 60)
+    # Examples depend on each other: at a chance of 1 in 4, 24 seeds gave 2 to 26 of 60, 8 seeds 29 to 81 of 300.
+    spoilt = drawn(from_schema(Tcp, faults=True), 300)
     assert all("hdr_len=AUTO" in repr(value) for value in plain)
-    assert 1 <= sum("hdr_len=AUTO" not in repr(value) for value in spoilt) <= 40
+    assert 10 <= sum("hdr_len=AUTO" not in repr(value) for value in spoilt) <= 200
 
 
 @pytest.mark.parametrize("node", [construct.CString("utf8"), construct.GreedyRange(Int8ub), construct.VarInt])

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["unexpected", "unknown_character"]
 
 _OTHER_WORDS = {
-    "=": "==", "=>": ">=", "=<": "<=", "<>": "!=", "|": "||", "xor": "not", "AND": "and", "OR": "or", "NOT": "not",
+    "=": "==", "=>": ">=", "=<": "<=", "<>": "!=", "|": "||", "AND": "and", "OR": "or", "NOT": "not",
     "equals": "==", "is": "==", "has": "contains", "like": "matches", "include": "contains", "includes": "contains",
 }  # fmt: skip
 """What people write who know other languages."""
@@ -71,8 +71,8 @@ def _wanted(names: object) -> str:
     if "LBRACE" in names:
         return "a set in braces"
     if "COMPARE" in names:
-        return "a comparison, and, or or"
-    return "and, or or a closing parenthesis" if "RPAR" in names else "and or or"
+        return "a comparison, && or ||"
+    return "&&, || or a closing parenthesis" if "RPAR" in names else "&& or ||"
 
 
 def unknown_character(text: str, at: int) -> FilterError:

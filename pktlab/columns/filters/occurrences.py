@@ -42,7 +42,8 @@ class Moments(NamedTuple):
 
 
 _WITH_PAYLOAD = frozenset({
-    "data", "icmp", "icmpv6", "igmp", "sctp", "dccp", "gre", "esp", "llc", "ppp", "ospf", "pim", "vrrp", "gtp",
+    "data", "tcp", "icmp", "icmpv6", "igmp", "sctp", "dccp", "gre", "esp", "llc", "ppp", "ospf", "pim", "vrrp", "gtp",
+    "geneve", "erspan",
 })  # fmt: skip
 """Protocols whose octets are all that is theirs, as in Wireshark; those of others are their header."""
 _Occurrence = tuple[int, Any]  # the layer, counted from 1 among those of its protocol; the value
@@ -142,14 +143,17 @@ class Occurrences:
 
     def of_payload(self, field: FieldType) -> Iterable[_Occurrence]:
         """Yield what lies behind each such header, or how much it is."""
-        data = self.packet.dissection.data
+        data, layers = self.packet.dissection.data, self.packet.dissection.layers
         protocol, _, what = field.name.partition(".")
-        for number, layer in zip(self.numbers, self.packet.dissection.layers, strict=True):
+        missing = 0  # bytes that IP says there are, behind the end of what was captured
+        for number, layer in zip(self.numbers, layers, strict=True):
+            if layer.protocol in ("ip", "ipv6"):
+                missing = 0 if layer.overrun is None else layer.overrun.needed - layer.overrun.available
             if layer.protocol != protocol:
                 continue
             octets = data[layer.start : layer.end] if protocol == "data" else data[layer.stop : layer.end]
             if what == "len":
-                yield number, len(octets)
+                yield number, len(octets) + (missing if protocol == "tcp" else 0)
             elif octets:
                 yield number, octets
 

@@ -1,0 +1,105 @@
+"""The checksums of a capture judged in bulk: a verdict a protocol and packet, and who sent it.
+
+What the kernels leave alone is marked; whoever asks has it judged by the exact reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pktlab.capture import CaptureReader
+from pktlab.columns import kernels
+from pktlab.columns.plan import plan_for
+from pktlab.columns.rules import compile_rules
+from pktlab.columns.scan import Scan, Walked
+from pktlab.columns.windows import Window
+from pktlab.wire.bindings import Binding
+from pktlab.wire.values import ipv4_text, ipv6_text
+from pktlab.wire.verdict import Verdict
+
+__all__ = ["VERDICTS", "Judged", "Senders", "judged_windows"]
+
+Array = np.ndarray[Any, Any]
+VERDICTS: tuple[Verdict | None, ...] = (None, *Verdict)
+"""What the codes of the kernels stand for."""
+_IPV4 = 0xFFFF << 48
+"""First half of the key of an IPv4 address, which no unicast IPv6 address starts with."""
+_IPV4_KEY = np.array(_IPV4, np.uint64).astype(np.int64)
+
+
+class Judged(NamedTuple):
+    """The verdicts on the packets of a window; valid until the next one is asked for.
+
+    protocols : of the rows of `verdicts`, uint8 of shape (protocols, packets), places in `VERDICTS`;
+    found, expected : uint16 of the same shape; exact : bool, shape (packets,): not judged here;
+    sources : int64, shape (2, packets): the two halves of the sender's address, see `Senders`
+    """
+
+    window: Window
+    protocols: tuple[str, ...]
+    exact: Array
+    verdicts: Array
+    found: Array
+    expected: Array
+    sources: Array
+
+
+def judged_windows(
+    reader: CaptureReader, bindings: Sequence[Binding] = (), *, threads: int = 1, read: int = 0
+) -> Iterator[Judged]:
+    """Yield the windows of a capture with their verdicts, in file order.
+
+    Parameters
+    ----------
+    reader : a capture, of which `read` packets were read already
+    bindings : the user's own protocols
+    threads : how many windows are worked on at a time
+    """
+    plan = plan_for(compile_rules(bindings), ["ip.src", "ipv6.src"], sums=None, every=True)
+
+    def sources(walked: Walked) -> Array:
+        old, has_old = walked.values(plan.places["ip.src"])
+        new, has_new = walked.octets(plan.places["ipv6.src"], 16)
+        halves = new.view(">i8").astype(np.int64).T
+        return np.where(has_old, [np.full(walked.count, _IPV4_KEY), old], np.where(has_new, halves, 0))
+
+    for walked, halves in Scan(reader, plan, sources, threads=threads, read=read):
+        yield Judged(
+            walked.window, plan.protocols, walked.exact, walked.verdicts, walked.found, walked.expected, halves
+        )
+
+
+class Senders:
+    """Verdicts counted by sender, of a bounded number of senders.
+
+    >>> Senders(16).size
+    16
+    """
+
+    def __init__(self, size: int = 1 << 15) -> None:
+        self.size = size
+        self._keys = np.zeros((size, 2), np.int64)
+        self._used = np.zeros(1, np.int64)
+        self._counts = np.zeros((size + 1, 8), np.int64)
+
+    def add(self, judged: Judged, skipped: Array) -> Array:
+        """Count the packets that are not `skipped`, and return the entry of each one's sender, int32."""
+        count = judged.window.count
+        owners = np.full(count, -1, np.int32)
+        high, low = np.ascontiguousarray(judged.sources[0]), np.ascontiguousarray(judged.sources[1])
+        kernels.tally(high, low, judged.verdicts, skipped, count, self._keys, self._used, self._counts, owners)
+        return owners
+
+    def entries(self) -> Iterator[tuple[int, str, Array]]:
+        """Yield each sender: its entry, its address as text, and its verdicts, int64 by `VERDICTS`."""
+        for place in np.flatnonzero(self._counts[:, 1:].any(axis=1)):
+            yield int(place), "" if place == self.size else self._name(int(place)), self._counts[place]
+
+    def _name(self, place: int) -> str:
+        high, low = (int(half) & 0xFFFF_FFFF_FFFF_FFFF for half in self._keys[place])
+        if high == _IPV4:
+            return ipv4_text(low.to_bytes(4, "big"))
+        return ipv6_text(high.to_bytes(8, "big") + low.to_bytes(8, "big")) if high or low else ""

@@ -1,0 +1,124 @@
+"""All checksums of a capture judged: the first packets by the exact reader, the rest in bulk.
+
+A small capture is answered before Numba would be loaded. Of a large one every verdict is counted; what needs more than
+a count (a finding that is listed, a fragment, a tunnel) is asked of the exact reader, packet by packet. Nothing in the
+result tells which way it came.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from pktlab.api import Capture
+from pktlab.capture import CaptureReader
+from pktlab.flows import Fragments
+from pktlab.health import Health
+from pktlab.wire.bindings import Binding
+from pktlab.wire.verdict import Verdict
+
+if TYPE_CHECKING:
+    from pktlab.columns.judging import Judged
+
+__all__ = ["EXACT_FIRST", "judge_capture"]
+
+EXACT_FIRST = 1000
+"""Packets that are judged one by one before the kernels are loaded; they take a tenth of a second."""
+_MAX_BAD_SUMS = 100_000
+
+
+def judge_capture(
+    capture: Capture, health: Health, *, threads: int = 1, exact_first: int = EXACT_FIRST
+) -> Iterator[int]:
+    """Add the verdicts on all packets of a capture to `health`; yield, on the way, how many were judged.
+
+    Parameters
+    ----------
+    capture : nothing of it was read yet
+    threads : on how many cores
+    exact_first : packets that are judged before the kernels are loaded
+    """
+    for packet in islice(capture, exact_first):
+        health.add(packet)
+        yield health.packets
+    if health.packets == exact_first:
+        yield from _judge_rest(capture, health, threads)
+    health.finish()
+
+
+def _judge_rest(capture: Capture, health: Health, threads: int) -> Iterator[int]:
+    if not isinstance(capture.reader, CaptureReader):  # several captures, merged
+        for packet in capture.rest():
+            health.add(packet)
+            yield health.packets
+        return
+    from pktlab.columns.judging import judged_windows
+
+    bulk = _Bulk(health, capture.bindings, capture.fragments)
+    for judged in judged_windows(capture.reader, capture.bindings, threads=threads, read=health.packets):
+        for place, link_type in judged.window.first_of_links():
+            capture.note_link_type(link_type, judged.window.first + place)
+        bulk.add(judged)
+        yield health.packets
+    bulk.finish()
+
+
+class _Bulk:
+    """Brings verdicts that were given in bulk to a `Health`."""
+
+    def __init__(self, health: Health, bindings: Sequence[Binding], fragments: Fragments) -> None:
+        from pktlab.columns.batches import ExactReader
+        from pktlab.columns.judging import VERDICTS, Senders
+
+        self.health = health
+        self.exact = ExactReader(bindings, fragments)
+        self.senders = Senders()
+        self.bad_sums: Counter[int] = Counter()  # by sender, stored and right value
+        self.verdicts = VERDICTS
+        self.bad = VERDICTS.index(Verdict.bad)
+        self.listed = [code for code, verdict in enumerate(VERDICTS) if verdict and health.is_finding(verdict)]
+
+    def add(self, judged: Judged) -> None:
+        """Count the verdicts of a window; what needs more than a count goes to the exact reader."""
+        import numpy as np
+
+        asked = judged.exact.copy()
+        hits = np.flatnonzero(np.isin(judged.verdicts, self.listed).any(axis=0) & ~asked)
+        asked[hits[: max(self.health.limit - len(self.health.findings), 0)]] = True
+        if not self.health.diagnosis.has_bad:
+            asked[np.flatnonzero((judged.verdicts == self.bad).any(axis=0) & ~asked)[:1]] = True
+        for place in np.flatnonzero(asked):
+            self.health.add(self.exact.packet(judged.window.record(int(place))))
+        self.count(judged, asked)
+
+    def count(self, judged: Judged, asked: Any) -> None:
+        """Count the verdicts on the packets that were not asked about."""
+        import numpy as np
+
+        owners = self.senders.add(judged, asked)
+        self.health.packets += int((~asked).sum())
+        for row, protocol in enumerate(judged.protocols):
+            codes = judged.verdicts[row]
+            for code, times in enumerate(np.bincount(codes[~asked], minlength=1)):
+                verdict = self.verdicts[code]
+                if verdict is not None and times:
+                    self.health.add_counts(protocol, verdict, int(times))
+            bad = np.flatnonzero((codes == self.bad) & ~asked)
+            keys = owners[bad].astype(np.int64) << 32 | judged.found[row][bad].astype(np.int64) << 16
+            keys |= judged.expected[row][bad]
+            for key, times in zip(*np.unique(keys, return_counts=True), strict=True):
+                self.bad_sums[int(key)] += int(times)
+        if len(self.bad_sums) > _MAX_BAD_SUMS:
+            self.bad_sums = Counter(dict(self.bad_sums.most_common(_MAX_BAD_SUMS // 2)))
+
+    def finish(self) -> None:
+        """Tell the diagnosis who sent what was counted."""
+        names: dict[int, str] = {}
+        for entry, name, counts in self.senders.entries():
+            names[entry] = name
+            told = {one: int(counts[code]) for code, one in enumerate(self.verdicts) if one and counts[code]}
+            self.health.diagnosis.add_counts(name, told)
+        for key, times in sorted(self.bad_sums.items()):
+            self.health.diagnosis.add_bad(names[key >> 32], key >> 16 & 0xFFFF, key & 0xFFFF, times)
