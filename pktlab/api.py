@@ -171,9 +171,9 @@ class Capture:
         if packets is not None:
             yield from exact_tables(packets, columns, self.protocols, size=size)
             return
-        assert isinstance(self.reader, CaptureReader)
         from pktlab.columns.bulk import bulk_tables
 
+        assert isinstance(self.reader, CaptureReader)
         yield from bulk_tables(self.reader, columns, self.bindings, size=size, threads=threads)
 
     def _few(self) -> Iterator[Packet] | None:
@@ -303,11 +303,10 @@ class Selection:
 
     def batches(self, *names: str, size: int = TABLE_LEN) -> Iterator[Table]:
         """Yield the same in tables of `size` rows."""
-        from pktlab.columns.cells import wanted
-        from pktlab.columns.exactly import exact_tables
+        from pktlab.columns import cells, exactly
 
-        columns = wanted(names, self.protocols)
-        return exact_tables(self.capture, columns, self.protocols, size=size, chosen=self.filter)
+        columns = cells.wanted(names, self.protocols)
+        return exactly.exact_tables(self.capture, columns, self.protocols, size=size, chosen=self.filter)
 
     @property
     def protocols(self) -> Sequence[type[Header]]:
@@ -349,11 +348,7 @@ def _open_reader(source: Sources, salvage: bool) -> CaptureReader | Merged:
 
 
 def _several(source: Sources) -> Sequence[Source]:
-    """Return what the user named as a list.
-
-    >>> _several("a.pcap"), _several(["a.pcap", "b.pcap"])
-    (['a.pcap'], ['a.pcap', 'b.pcap'])
-    """
+    """Return what the user named as a list."""
     if isinstance(source, str) or not isinstance(source, Sequence):
         return [source]
     if not source:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["dissect"]
 
 Show = Callable[["Packet"], None]
-FORMS = ("text", "tree", "json", "jsonl")
+FORMS = ("text", "tree", "json", "jsonl", "arrow", "parquet")
 
 
 @command(
@@ -58,7 +58,9 @@ FORMS = ("text", "tree", "json", "jsonl")
 @click.option("-V", "--tree", "wants_tree", is_flag=True, help="A tree for each packet, the same as -T tree.")
 @click.option("-x", "--hexdump", "wants_hex", is_flag=True, help="The bytes too: beside the tree, or below the line.")
 @click.option("-T", "form", type=click.Choice(FORMS), help="Form; text, a line a packet, if not given.")
-@click.option("-e", "names", multiple=True, metavar="FIELD", help="With JSON: this field only; may be repeated.")
+@click.option(
+    "-e", "names", multiple=True, metavar="FIELD", help="With JSON and tables: this field only; may be repeated."
+)
 @click.option("--ranges", is_flag=True, help="Where each field lies: its bytes, and in JSON its bits.")
 @target_option
 @form_option
@@ -100,6 +102,15 @@ def dissect(
             return 0
         capture = packets_of(sources, protocols, condition, salvage=salvage)
         stack.callback(capture.close)
+        if form in ("arrow", "parquet"):
+            from pktlab_cli.export import print_columns
+
+            if frame or wanted != Slice():
+                raise click.UsageError(
+                    f"-T {form} is of all packets, or of those that pass -Y", click.get_current_context()
+                )
+            print_columns(capture, names, form, target)
+            return ending(capture.reader)
         show = _show(form or "text", names, ranges, wants_hex, out, stack, capture) if prints else _show_nothing
         out.eager = by_line or any(map(_is_stream, sources))
         if frame or prints or condition is not None or target is None:
@@ -115,7 +126,7 @@ def _form(form: str | None, wants_tree: bool, names: tuple[str, ...]) -> str | N
     if wants_tree and form not in (None, "tree"):
         raise click.UsageError(f"-V is -T tree, not -T {form}", click.get_current_context())
     if names and (wants_tree or form in ("text", "tree")):
-        raise click.UsageError("-e chooses fields of -T json or -T jsonl", click.get_current_context())
+        raise click.UsageError("-e chooses fields of -T json, jsonl, arrow or parquet", click.get_current_context())
     return "tree" if wants_tree else form or ("jsonl" if names else None)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,14 +21,12 @@ except ImportError:
 
 __all__ = [
     "FORMS",
-    "batches_of",
     "form_of",
     "note_of",
     "schema_of",
     "to_arrow",
     "to_batch",
     "to_pandas",
-    "write_batches",
 ]
 
 FORMS = ("parquet", "arrow")
@@ -96,11 +94,11 @@ def form_of(path: str | Path) -> str | None:
     return _ENDINGS.get(Path(path).suffix.lower())
 
 
-def write_batches(
-    target: BinaryIO, batches: Iterable[Any], schema: Any, form: str, *, note: Mapping[str, Any] | None = None,
-    streams: bool = False,
-) -> None:  # fmt: skip
-    """Write record batches, each a row group, as they come.
+@contextlib.contextmanager
+def sink(
+    target: BinaryIO, schema: Any, form: str, *, note: Mapping[str, Any] | None = None, streams: bool = False
+) -> Iterator[Callable[[Any], None]]:
+    """Give a function that writes record batches, each a row group, as they come.
 
     Parameters
     ----------
@@ -111,23 +109,20 @@ def write_batches(
     """
     if note is not None:
         schema = schema.with_metadata({_NOTE: json.dumps(note).encode()})
+    if form == "arrow" and not streams:
+        schema = pa.schema([_plain(one) for one in schema], metadata=schema.metadata)
+    with _writer(pa.PythonFile(_Counted(target), "w"), schema, form, streams) as writer:
+        yield lambda batch: writer.write_batch(batch.cast(schema))
+
+
+def _writer(file: Any, schema: Any, form: str, streams: bool) -> Any:
     if form == "parquet":
-        _write_parquet(target, batches, schema)
-        return
-    kinds = schema if streams else pa.schema([_plain(one) for one in schema], metadata=schema.metadata)
-    make = pa.ipc.new_stream if streams else pa.ipc.new_file
-    options = pa.ipc.IpcWriteOptions(compression=None if streams else "zstd")
-    with make(pa.PythonFile(_Counted(target), "w"), kinds, options=options) as writer:
-        for batch in batches:
-            writer.write_batch(batch.cast(kinds))
+        import pyarrow.parquet as pq
 
-
-def _write_parquet(target: BinaryIO, batches: Iterable[Any], schema: Any) -> None:
-    import pyarrow.parquet as pq
-
-    with pq.ParquetWriter(pa.PythonFile(_Counted(target), "w"), schema, compression="zstd") as writer:
-        for batch in batches:
-            writer.write_batch(batch.cast(schema))
+        return pq.ParquetWriter(file, schema, compression="zstd")
+    if streams:
+        return pa.ipc.new_stream(file, schema)
+    return pa.ipc.new_file(file, schema, options=pa.ipc.IpcWriteOptions(compression="zstd"))
 
 
 def _plain(one: Any) -> Any:
@@ -173,9 +168,3 @@ def note_of(path: Path, form: str) -> Any:
                 schema = pa.ipc.open_file(file).schema
         return json.loads((schema.metadata or {}).get(_NOTE, b"null"))
     return None
-
-
-def batches_of(tables: Iterable[Table], schema: Any) -> Iterator[Any]:
-    """Yield each table as a record batch."""
-    for table in tables:
-        yield to_batch(table, schema)

@@ -67,11 +67,10 @@ class Table:
     >>> table = Table({"udp.length": TableColumn("uint16", np.array([9, 0], np.uint16), has)})
     >>> len(table), table.column_names, table["udp.length"].to_list()
     (2, ['udp.length'], [9, None])
-    >>> table
+    >>> table.head(1)
     udp.length
              9
-    <BLANKLINE>
-    2 rows
+    1 row
     """
 
     def __init__(self, columns: Mapping[str, TableColumn]) -> None:
@@ -133,7 +132,7 @@ class Table:
         cells = [[name, *map(_shown, column)] for name, column in head.columns.items()]
         widths = [max(map(len, column)) for column in cells]
         lines = ["  ".join(map(str.rjust, row, widths)) for row in zip(*cells, strict=True)]
-        return "\n".join([*lines, "", self._count()])
+        return "\n".join([*lines, self._count()])
 
     def _repr_html_(self) -> str:
         names = "".join(f"<th>{html.escape(name)}</th>" for name in self.columns)
