@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -72,8 +73,8 @@ def test_the_examples_in_the_help_work(
 
 def test_nothing_that_a_shell_would_eat_stands_unquoted_in_an_example() -> None:
     for example in EXAMPLES:
-        words = shlex.split(example)
-        assert not any(char in word for word in words for char in "*?$`;&|()"), example
+        bare = re.sub("'[^']*'", "", example)
+        assert not any(char in bare for char in "*?$`;&|()"), example
 
 
 def test_help_loads_nothing_heavy(environment: dict[str, str]) -> None:
