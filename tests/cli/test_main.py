@@ -67,7 +67,8 @@ def test_the_examples_in_the_help_work(
         ["sh", "-c", line], cwd=tmp_path, env=environment | {"PATH": path}, capture_output=True, timeout=60, check=False
     )
     assert (done.stderr == b"") != ("checksum fix" in example), done.stderr  # which counts there what it did
-    assert done.stdout or any((tmp_path / name).exists() for name in ("fixed.pcapng", "slice.pcapng.gz"))
+    files = ("fixed.pcapng", "slice.pcapng.gz", "packets.parquet", "packets.arrow", "out")
+    assert done.stdout or any((tmp_path / name).exists() for name in files)
     assert done.returncode == (1 if "verify" in example else 0)  # one datagram in it is damaged on purpose
 
 

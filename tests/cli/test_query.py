@@ -86,7 +86,7 @@ class TestNames:
         "query",
         [
             "select p.ip.src from packets p",
-            "with some as (select ip.src from packets) select src from some",
+            "with chosen as (select ip.src from packets) select src from chosen",
             "select IP.SRC from packets",
             "select ip['src'] from packets",
             "from packets select ip.src",
