@@ -22,7 +22,10 @@ except ImportError as error:
 
 __all__ = ["Database", "columns_in"]
 
-_SETTINGS = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
 _MEMORY = "1GB"
 _ROWS = 10_000  # of a batch of results
 Tree = dict[str, Any]
@@ -110,8 +113,8 @@ def columns_in(query: str, known: Registry, usual: Sequence[str]) -> list[str]:
     SchemaError : it names a field of a protocol that has none such
 
     >>> from pktlab.columns.registry import registry
-    >>> columns_in("select p.ip.src, avg(udp.length) from packets p where tcp.flags.syn group by all", registry(), ())
-    ['ip.src', 'udp.length', 'tcp.flags.syn']
+    >>> sorted(columns_in("select p.ip.src, avg(udp.length) from packets p where tcp.flags.syn", registry(), ()))
+    ['ip.src', 'tcp.flags.syn', 'udp.length']
     """
     connection = duckdb.connect(":memory:", config=_SETTINGS)
     try:
