@@ -74,8 +74,15 @@ _HOME = {
     **dict.fromkeys(("Capture", "Packet", "load_schema", "open", "packet"), "pktlab.api"),
     **dict.fromkeys(
         (
-            "CaptureError", "DamagedCapture", "FilterError", "Malformed", "MissingExtra", "PktlabError", "QueryError",
-            "SchemaError", "Truncated",
+            "CaptureError",
+            "DamagedCapture",
+            "FilterError",
+            "Malformed",
+            "MissingExtra",
+            "PktlabError",
+            "QueryError",
+            "SchemaError",
+            "Truncated",
         ),
         "pktlab.errors",
     ),

@@ -14,18 +14,20 @@ from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from pktlab.capture import CaptureReader, Hole, Merged, Record, canonical_link_type, open_capture, open_merged
-from pktlab.columns.filters import Filter, compile_filter
+from pktlab.columns.filters import Clock, Filter, compile_filter
 from pktlab.errors import CaptureError, DamagedCapture
 from pktlab.flows import Fragments
 from pktlab.packets import Packet, time_text, tree_text
 from pktlab.schemas import load_schema
-from pktlab.wire.bindings import bind
+from pktlab.tables import Tabular
+from pktlab.wire.bindings import Binding, bind
 from pktlab.wire.header import Header
 from pktlab.wire.packet import LINK_TYPES, PROTOCOLS
 
 if TYPE_CHECKING:
     from pktlab.columns.cells import Wanted
     from pktlab.columns.table import Table
+    from pktlab.columns.windows import Window
 
 __all__ = ["AS", "Capture", "Packet", "Selection", "load_schema", "open", "packet", "time_text", "tree_text"]
 
@@ -41,15 +43,13 @@ AS: dict[str, type[Header] | int] = {
     "data": -1,
 }
 """What `packet` may be told that bytes start with: a protocol, or a link type."""
+EXACT_FIRST = 1000
+"""Packets that are read one by one before the kernels are loaded; they take a tenth of a second."""
 NO_LINK_TYPE = 147
 """LINKTYPE_USER0, for bytes that start with something that no link type stands for."""
-SMALL = 1000
-"""Packets that the exact reader has read before the kernels are loaded."""
-TABLE_LEN = 65_536
-"""Rows of a table that is one of many."""
 
 
-class Capture:
+class Capture(Tabular):
     """A capture that is read as it is iterated over: packets come one by one, and memory does not grow.
 
     A capture named by its path can also be indexed, ``cap[0]`` is the first packet, and iterated over again; a stream
@@ -65,6 +65,9 @@ class Capture:
         self._started = False
         self.first_ns: int | None = None
         """Time of the first packet that has one, ns since the epoch; None before it was read."""
+        self._last_ns: int | None = None
+        self.previous_ns: int | None = None
+        """Time of the packet before the one that was given out last; of that itself, if it was the first."""
         self.fragments = Fragments()
         self.unknown_link_types: dict[int, int] = {}
         """Link types met that pktlab does not read, and the first frame of each; such packets are plain bytes."""
@@ -91,21 +94,30 @@ class Capture:
     def _start(self) -> None:
         """Make sure that nothing was read yet."""
         if self._started:
-            self._check_again()
+            again = self._again()
             self.close()
-            self.reader, self.fragments = _open_reader(self._source, self._salvage), Fragments()
+            self.reader, self.fragments = again.reader, again.fragments
+            del again.reader  # which it would close when it goes
         self._started = True
 
     def rest(self) -> Iterator[Packet]:
         """Yield the packets that were not read yet."""
-        return map(self._packet, self.reader)
+        for record in self.reader:
+            link_type = canonical_link_type(record.link_type)
+            if self.first_ns is None:
+                self.first_ns = record.time_ns
+            last_ns, self._last_ns = self._last_ns, record.time_ns
+            self.previous_ns = record.time_ns if last_ns is None else last_ns
+            self.note_link_type(link_type, record.number)
+            yield self.packet_of(record)
 
-    def _packet(self, record: Record) -> Packet:
-        link_type = canonical_link_type(record.link_type)
-        if self.first_ns is None:
-            self.first_ns = record.time_ns
-        self.note_link_type(link_type, record.number)
-        return Packet(record, link_type, self.bindings, self.fragments)
+    def records(self) -> Iterator[Record]:
+        """Yield the records that were not read yet, without reading them as packets."""
+        return iter(self.reader)
+
+    def packet_of(self, record: Record) -> Packet:
+        """Return a record of this capture as a packet."""
+        return Packet(record, canonical_link_type(record.link_type), self.bindings, self.fragments)
 
     def note_link_type(self, link_type: int, number: int) -> None:
         """Remember a link type that is not read, and the first frame that has it."""
@@ -140,53 +152,6 @@ class Capture:
         with self._again() as again:
             return sum(1 for _ in again.reader)
 
-    def table(self, *names: str, threads: int = 0) -> Table:
-        """Return columns of all packets, by the names of fields; the usual ones if none is named.
-
-        Parameters
-        ----------
-        threads : 0 for as many as there are cores; a small capture needs one
-
-        Raises
-        ------
-        SchemaError : no packet can have such a field
-
-        >>> import pktlab
-        >>> pktlab.open("pcaps/first-light.pcapng").table("ip.src", "udp.dstport")["udp.dstport"].to_list()[27]
-        12000
-        """
-        return _joined(self.batches(*names, threads=threads))
-
-    def batches(self, *names: str, size: int = TABLE_LEN, threads: int = 0) -> Iterator[Table]:
-        """Yield the same in tables of `size` rows: what is kept in memory does not grow with the capture."""
-        from pktlab.columns.cells import wanted
-
-        return self._batches(wanted(names, self.protocols), size, threads)
-
-    def _batches(self, columns: Sequence[Wanted], size: int, threads: int) -> Iterator[Table]:
-        from pktlab.columns.exactly import exact_tables
-
-        self._start()
-        packets = self._few()
-        if packets is not None:
-            yield from exact_tables(packets, columns, self.protocols, size=size)
-            return
-        from pktlab.columns.bulk import bulk_tables
-
-        assert isinstance(self.reader, CaptureReader)
-        yield from bulk_tables(self.reader, columns, self.bindings, size=size, threads=threads)
-
-    def _few(self) -> Iterator[Packet] | None:
-        """Return the packets of a small or a merged capture; None if it is for the kernels."""
-        if not isinstance(self.reader, CaptureReader):
-            return self.rest()
-        if self.is_stored:
-            records = list(islice(self.reader, SMALL + 1))
-            if len(records) <= SMALL:
-                return map(self._packet, records)
-            self._start()
-        return None
-
     def where(self, condition: str | Filter) -> Selection:
         """Return the packets that pass a display filter, as a capture of its own; nothing is read yet.
 
@@ -207,17 +172,33 @@ class Capture:
         """The user's own."""
         return tuple((self._protocols or {}).values())
 
-    @property
-    def is_stored(self) -> bool:
-        """Whether it was named by its path, so that it can be read again."""
-        return all(isinstance(one, str | os.PathLike) and one != "-" for one in _several(self._source))
+    def _batches(self, columns: Sequence[Wanted], size: int, threads: int) -> Iterator[Table]:
+        from pktlab.columns.exactly import exact_tables
 
-    def _check_again(self) -> None:
-        if not self.is_stored:
-            raise CaptureError(f"{self.name}: a stream can be read once; iterate over it, or name a file")
+        self._start()
+        packets = self._few()
+        if packets is not None:
+            yield from exact_tables(packets, columns, self.protocols, size=size)
+            return
+        from pktlab.columns.bulk import bulk_tables
+
+        assert isinstance(self.reader, CaptureReader)
+        yield from bulk_tables(self.reader, columns, self.bindings, size=size, threads=threads)
+
+    def _few(self) -> Iterator[Packet] | None:
+        """Return the packets of a small or a merged capture; None if it is for the kernels."""
+        if not isinstance(self.reader, CaptureReader):
+            return self.rest()
+        if _is_stored(self._source):
+            records = list(islice(self.reader, EXACT_FIRST + 1))
+            if len(records) <= EXACT_FIRST:
+                return map(self.packet_of, records)
+            self._start()
+        return None
 
     def _again(self) -> Capture:
-        self._check_again()
+        if not _is_stored(self._source):
+            raise CaptureError(f"{self.name}: a stream can be read once; iterate over it, or name a file")
         return Capture(self._source, self._protocols, salvage=self._salvage)
 
     def close(self) -> None:
@@ -238,15 +219,18 @@ class Capture:
         return f"<Capture {self.name}: {self.reader.format}>"
 
 
-class Selection:
+class Selection(Tabular):
     """The packets of a capture that pass a filter: read, indexed and counted as those of a `Capture` are.
 
-    Their numbers are those in the file.
+    Their numbers are those in the file. Of a file with more than `exact_first` packets the rest is chosen in bulk, on
+    `threads` cores.
     """
 
     def __init__(self, capture: Capture | Selection, chosen: Filter) -> None:
         self.capture = capture
         self.filter = chosen
+        self.threads = os.cpu_count() or 1
+        self.exact_first = EXACT_FIRST
 
     @property
     def name(self) -> str:
@@ -264,9 +248,19 @@ class Selection:
         return self.capture.damage
 
     @property
+    def bindings(self) -> tuple[Binding, ...]:
+        """The user's own protocols, and where they are found."""
+        return self.capture.bindings
+
+    @property
     def first_ns(self) -> int | None:
         """Time of the first packet of the file that has one, whether it passes or not."""
         return self.capture.first_ns
+
+    @property
+    def previous_ns(self) -> int | None:
+        """Time of the packet in the file before the one that was given out last."""
+        return self.capture.previous_ns
 
     @property
     def unknown_link_types(self) -> dict[int, int]:
@@ -274,7 +268,46 @@ class Selection:
         return self.capture.unknown_link_types
 
     def __iter__(self) -> Iterator[Packet]:
-        return self.filter.select(self.capture)
+        if not isinstance(self.capture, Capture):
+            yield from self.filter.select(self.capture)  # whose times count from those that pass the other filter
+            return
+        clock = Clock()
+        yield from self.filter.select(islice(self.capture, self.exact_first), clock)
+        if clock.count == self.exact_first:
+            for found in self._rest(self.capture, clock):
+                yield found if isinstance(found, Packet) else self.capture.packet_of(found)
+
+    def records(self) -> Iterator[Record]:
+        """Yield the records of the packets that pass; most are chosen without being read as packets."""
+        if not isinstance(self.capture, Capture):
+            yield from (packet.record for packet in self)
+            return
+        clock = Clock()
+        for packet in self.filter.select(islice(self.capture, self.exact_first), clock):
+            yield packet.record
+        if clock.count == self.exact_first:
+            for found in self._rest(self.capture, clock):
+                yield found.record if isinstance(found, Packet) else found
+
+    def _rest(self, capture: Capture, clock: Clock) -> Iterator[Packet | Record]:
+        """Yield those of the packets not read yet that pass: of a file they are chosen in bulk."""
+        reader = capture.reader
+        if not isinstance(reader, CaptureReader) or not reader.is_plain_file or reader.salvages:
+            yield from self.filter.select(capture.rest(), clock)
+            return
+        from pktlab.columns.where import Where
+
+        def watch(window: Window) -> None:
+            for place, link_type in window.first_of_links():
+                capture.note_link_type(link_type, window.first + place)
+            if capture.first_ns is None:
+                capture.first_ns = window.first_time_ns()
+
+        where = Where(self.filter, capture.bindings, clock)
+        found = where.passing(reader, capture.fragments, threads=self.threads, read=clock.count, watch=watch)
+        for window, place, packet in found:
+            capture.previous_ns = window.moments(place).previous_ns
+            yield window.record(place) if packet is None else packet
 
     def frame(self, number: int) -> Packet:
         """Return the packet with `frame.number` `number`; IndexError if there is none, or it does not pass."""
@@ -297,21 +330,15 @@ class Selection:
         with self._again() as again:
             return sum(1 for _ in again)
 
-    def table(self, *names: str) -> Table:
-        """Return columns of the packets that pass, as `Capture.table` does."""
-        return _joined(self.batches(*names))
-
-    def batches(self, *names: str, size: int = TABLE_LEN) -> Iterator[Table]:
-        """Yield the same in tables of `size` rows."""
-        from pktlab.columns import cells, exactly
-
-        columns = cells.wanted(names, self.protocols)
-        return exactly.exact_tables(self.capture, columns, self.protocols, size=size, chosen=self.filter)
-
     @property
     def protocols(self) -> Sequence[type[Header]]:
         """The user's own."""
         return self.capture.protocols
+
+    def _batches(self, columns: Sequence[Wanted], size: int, threads: int) -> Iterator[Table]:
+        from pktlab.columns.exactly import exact_tables
+
+        return exact_tables(self.capture, columns, self.protocols, size=size, chosen=self.filter)
 
     def where(self, condition: str | Filter) -> Selection:
         """Return those that pass another filter too."""
@@ -334,12 +361,6 @@ class Selection:
         return f"<Selection of {self.capture!r} where {self.filter.text}>"
 
 
-def _joined(tables: Iterator[Table]) -> Table:
-    from pktlab.columns.table import joined
-
-    return joined(list(tables))
-
-
 def _open_reader(source: Sources, salvage: bool) -> CaptureReader | Merged:
     several = _several(source)
     if len(several) == 1:
@@ -347,8 +368,16 @@ def _open_reader(source: Sources, salvage: bool) -> CaptureReader | Merged:
     return open_merged(several, salvage=salvage)
 
 
+def _is_stored(source: Sources) -> bool:
+    return all(isinstance(one, str | os.PathLike) and one != "-" for one in _several(source))
+
+
 def _several(source: Sources) -> Sequence[Source]:
-    """Return what the user named as a list."""
+    """Return what the user named as a list.
+
+    >>> _several("a.pcap"), _several(["a.pcap", "b.pcap"])
+    (['a.pcap'], ['a.pcap', 'b.pcap'])
+    """
     if isinstance(source, str) or not isinstance(source, Sequence):
         return [source]
     if not source:

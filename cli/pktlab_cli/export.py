@@ -89,8 +89,17 @@ def _export(path: Path, capture: Capture | Selection, names: tuple[str, ...], ki
     watched_work(capture, write(path, capture, names, form=kind))
 
 
-def print_columns(capture: Capture | Selection, names: tuple[str, ...], kind: str, target: str | None = None) -> None:
-    """Write columns to standard output, or to a file."""
+def print_columns(
+    capture: Capture | Selection,
+    names: tuple[str, ...],
+    kind: str,
+    target: str | None = None,
+    *,
+    is_part: bool = False,
+) -> None:
+    """Write columns to standard output, or to a file; `is_part` says that only some packets were asked for."""
+    if is_part:
+        raise _misuse(f"-T {kind} is of all packets that pass -Y")
     from pktlab.export import export as write
     from pktlab.export import export_to
 

@@ -56,7 +56,10 @@ def watched_work(capture: Capture | Selection, steps: Iterable[object]) -> None:
 
 def watched_records(capture: Capture | Selection) -> Iterator[Record]:
     """Yield the records of `capture`, for work that does not ask what is in them; a bar as of `watched`."""
-    return _with_bar(capture, capture.reader, prints=False)
+    try:
+        yield from _with_bar(capture, capture.records(), prints=False)
+    finally:
+        _tell_unknown(capture)
 
 
 def _with_bar(

@@ -20,9 +20,28 @@ from pktlab.columns.registry import FieldType, registry
 from pktlab.errors import FilterError
 from pktlab.wire.header import Header
 
-__all__ = ["Filter", "compile_filter", "fields_of"]
+__all__ = ["Clock", "Filter", "compile_filter", "fields_of"]
 
 Some = TypeVar("Some", bound=PacketLike)
+
+
+class Clock:
+    """What relative times count from, packet by packet.
+
+    first_ns, previous_ns : times of the first packet that has one, and of the one before; count : packets so far
+    """
+
+    def __init__(self) -> None:
+        self.first_ns: int | None = None
+        self.previous_ns: int | None = None
+        self.count = 0
+
+    def moments(self, time_ns: int | None) -> Moments:
+        """Go on to the next packet, of `time_ns`, and return what its times count from."""
+        self.first_ns = time_ns if self.first_ns is None else self.first_ns
+        moments = Moments(self.first_ns, time_ns if self.previous_ns is None else self.previous_ns)
+        self.previous_ns, self.count = time_ns, self.count + 1
+        return moments
 
 
 class Filter:
@@ -50,16 +69,14 @@ class Filter:
         """
         return self._matches(packet, moments)
 
-    def select(self, packets: Iterable[Some]) -> Iterator[Some]:
-        """Yield those of `packets` that pass; relative times count from the first of them, and from the one before."""
-        first: int | None = None
-        previous: int | None = None
+    def select(self, packets: Iterable[Some], clock: Clock | None = None) -> Iterator[Some]:
+        """Yield those of `packets` that pass; relative times count from the first of them, and from the one before.
+
+        `clock`, where it is given, went over the packets before them, and goes on.
+        """
+        clock = Clock() if clock is None else clock
         for packet in packets:
-            now = packet.record.time_ns
-            first = now if first is None else first
-            moments = Moments(first, now if previous is None else previous)
-            previous = now
-            if self._matches(packet, moments):
+            if self._matches(packet, clock.moments(packet.record.time_ns)):
                 yield packet
 
     def __repr__(self) -> str:

@@ -1,0 +1,116 @@
+"""The packets of a capture that pass a filter, chosen in bulk.
+
+Columns choose where they can; the exact reader is asked for the rest, in file order, and for every fragment, since a
+datagram is judged where it is complete. A packet that neither chooses costs no object.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pktlab.capture import CaptureReader
+from pktlab.columns.batches import ExactReader
+from pktlab.columns.filters import Clock, Filter
+from pktlab.columns.filters.columns import vectorised
+from pktlab.columns.filters.occurrences import Moments
+from pktlab.columns.filters.wanted import View, Wanted, second_walk
+from pktlab.columns.registry import registry
+from pktlab.columns.rules import compile_rules
+from pktlab.columns.scan import Scan, Walked
+from pktlab.columns.windows import Window
+from pktlab.flows import Fragments
+from pktlab.packets import Packet
+from pktlab.wire.bindings import Binding
+
+__all__ = ["Chosen", "Where"]
+
+Array = np.ndarray[Any, Any]
+
+
+class Chosen(NamedTuple):
+    """What columns say of a window; valid until the next one is asked for.
+
+    passes : bool, shape (packets,): it passes; asked : the same: the exact reader has to say
+    """
+
+    window: Window
+    passes: Array
+    asked: Array
+
+
+class Where:
+    """A filter over captures.
+
+    Parameters
+    ----------
+    chosen : the filter; bindings : the user's own protocols, those that it was made with
+    clock : what relative times count from; it went over the packets that were read already
+    """
+
+    def __init__(self, chosen: Filter, bindings: Sequence[Binding] = (), clock: Clock | None = None) -> None:
+        self.filter, self.bindings = chosen, bindings
+        self.clock = Clock() if clock is None else clock
+        self._wanted = Wanted(compile_rules(bindings), registry(binding.protocol for binding in bindings))
+        self._holds = vectorised(chosen.tree, self._wanted)
+        self._plan = self._wanted.plan()
+        self._local = threading.local()
+
+    def windows(self, reader: CaptureReader, *, threads: int = 1, read: int = 0) -> Iterator[Chosen]:
+        """Yield the windows of a capture, of which `read` packets were read already, in file order."""
+        if not self._wanted.needs_clock:
+            for _, chosen in Scan(reader, self._plan, self._choose, threads=threads, read=read):
+                yield chosen
+            return
+        for walked, _ in Scan(reader, self._plan, lambda _: None, threads=threads, read=read):
+            yield self._choose(walked)  # here and not before, since the clock only goes forward
+            self._pass_over(walked.window)
+
+    def passing(
+        self,
+        reader: CaptureReader,
+        fragments: Fragments | None = None,
+        *,
+        threads: int = 1,
+        read: int = 0,
+        watch: Callable[[Window], None] = lambda _: None,
+    ) -> Iterator[tuple[Window, int, Packet | None]]:
+        """Yield each packet that passes: its window and place in it, and the packet if the exact reader was asked.
+
+        `watch` is told each window.
+        """
+        exact = ExactReader(self.bindings, fragments)
+        for window, passes, asked in self.windows(reader, threads=threads, read=read):
+            watch(window)
+            for place in np.flatnonzero(passes | asked).tolist():
+                packet = exact.packet(window.record(place)) if asked[place] else None
+                if packet is None or self.filter.matches(packet, self._moments(window, place)):
+                    yield window, place, packet
+
+    def _choose(self, walked: Walked) -> Chosen:
+        if not hasattr(self._local, "second"):
+            self._local.second = second_walk(self._wanted)
+        view = View(walked, self._local.second, (self.clock.first_ns, self.clock.previous_ns))
+        surely, maybe = self._holds(view)
+        asked = walked.exact | (maybe & ~surely)
+        if self._wanted.has_lengths:
+            lengths, has = view.lengths()
+            asked |= has & (lengths < 0)
+        return Chosen(walked.window, surely & ~asked, asked)
+
+    def _moments(self, window: Window, place: int) -> Moments | None:
+        if not self._wanted.needs_clock:
+            return None
+        first, before = self.clock.first_ns, self.clock.previous_ns
+        if first is None:
+            first = window.first_time_ns()
+        before = window.time_ns(place - 1) if place else before
+        return Moments(first, window.time_ns(place) if before is None else before)
+
+    def _pass_over(self, window: Window) -> None:
+        clock = self.clock
+        clock.first_ns = window.first_time_ns() if clock.first_ns is None else clock.first_ns
+        clock.previous_ns = window.time_ns(window.count - 1)
