@@ -5,6 +5,7 @@ Describe a protocol once, then dissect, checksum and craft its packets:
     import pktlab
 
     cap = pktlab.open("pcaps/first-light.pcapng")     # path, "-", file object; pcap and pcapng, gz and zst
+    cap.table("ip.src", "udp.length")                 # columns, for NumPy, Arrow, pandas, Polars
     cap[12].show()                                    # a tree with the bytes of every field
     cap[12]["udp.srcport"], cap[12].udp.srcport       # names are Wireshark's
     cap.where("udp.port == 53")                       # the packets that pass a display filter
@@ -42,7 +43,9 @@ if TYPE_CHECKING:
         DamagedCapture,
         FilterError,
         Malformed,
+        MissingExtra,
         PktlabError,
+        QueryError,
         SchemaError,
         Truncated,
     )
@@ -54,8 +57,10 @@ __all__ = [
     "DamagedCapture",
     "FilterError",
     "Malformed",
+    "MissingExtra",
     "Packet",
     "PktlabError",
+    "QueryError",
     "SchemaError",
     "Truncated",
     "checksum",
@@ -68,7 +73,17 @@ __all__ = [
 _HOME = {
     **dict.fromkeys(("Capture", "Packet", "load_schema", "open", "packet"), "pktlab.api"),
     **dict.fromkeys(
-        ("CaptureError", "DamagedCapture", "FilterError", "Malformed", "PktlabError", "SchemaError", "Truncated"),
+        (
+            "CaptureError",
+            "DamagedCapture",
+            "FilterError",
+            "Malformed",
+            "MissingExtra",
+            "PktlabError",
+            "QueryError",
+            "SchemaError",
+            "Truncated",
+        ),
         "pktlab.errors",
     ),
     "checksum": "pktlab.sums",

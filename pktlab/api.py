@@ -19,11 +19,14 @@ from pktlab.errors import CaptureError, DamagedCapture
 from pktlab.flows import Fragments
 from pktlab.packets import Packet, time_text, tree_text
 from pktlab.schemas import load_schema
+from pktlab.tables import Tabular
 from pktlab.wire.bindings import Binding, bind
 from pktlab.wire.header import Header
 from pktlab.wire.packet import LINK_TYPES, PROTOCOLS
 
 if TYPE_CHECKING:
+    from pktlab.columns.cells import Wanted
+    from pktlab.columns.table import Table
     from pktlab.columns.windows import Window
 
 __all__ = ["AS", "Capture", "Packet", "Selection", "load_schema", "open", "packet", "time_text", "tree_text"]
@@ -46,7 +49,7 @@ NO_LINK_TYPE = 147
 """LINKTYPE_USER0, for bytes that start with something that no link type stands for."""
 
 
-class Capture:
+class Capture(Tabular):
     """A capture that is read as it is iterated over: packets come one by one, and memory does not grow.
 
     A capture named by its path can also be indexed, ``cap[0]`` is the first packet, and iterated over again; a stream
@@ -85,13 +88,17 @@ class Capture:
         return self.reader.holes
 
     def __iter__(self) -> Iterator[Packet]:
+        self._start()
+        yield from self.rest()
+
+    def _start(self) -> None:
+        """Make sure that nothing was read yet."""
         if self._started:
             again = self._again()
             self.close()
             self.reader, self.fragments = again.reader, again.fragments
             del again.reader  # which it would close when it goes
         self._started = True
-        yield from self.rest()
 
     def rest(self) -> Iterator[Packet]:
         """Yield the packets that were not read yet."""
@@ -160,8 +167,37 @@ class Capture:
         chosen = condition if isinstance(condition, Filter) else compile_filter(condition, self._protocols or {})
         return Selection(self, chosen)
 
+    @property
+    def protocols(self) -> Sequence[type[Header]]:
+        """The user's own."""
+        return tuple((self._protocols or {}).values())
+
+    def _batches(self, columns: Sequence[Wanted], size: int, threads: int) -> Iterator[Table]:
+        from pktlab.columns.exactly import exact_tables
+
+        self._start()
+        packets = self._few()
+        if packets is not None:
+            yield from exact_tables(packets, columns, self.protocols, size=size)
+            return
+        from pktlab.columns.bulk import bulk_tables
+
+        assert isinstance(self.reader, CaptureReader)
+        yield from bulk_tables(self.reader, columns, self.bindings, size=size, threads=threads)
+
+    def _few(self) -> Iterator[Packet] | None:
+        """Return the packets of a small or a merged capture; None if it is for the kernels."""
+        if not isinstance(self.reader, CaptureReader):
+            return self.rest()
+        if _is_stored(self._source):
+            records = list(islice(self.reader, EXACT_FIRST + 1))
+            if len(records) <= EXACT_FIRST:
+                return map(self.packet_of, records)
+            self._start()
+        return None
+
     def _again(self) -> Capture:
-        if not all(isinstance(one, str | os.PathLike) and one != "-" for one in _several(self._source)):
+        if not _is_stored(self._source):
             raise CaptureError(f"{self.name}: a stream can be read once; iterate over it, or name a file")
         return Capture(self._source, self._protocols, salvage=self._salvage)
 
@@ -183,7 +219,7 @@ class Capture:
         return f"<Capture {self.name}: {self.reader.format}>"
 
 
-class Selection:
+class Selection(Tabular):
     """The packets of a capture that pass a filter: read, indexed and counted as those of a `Capture` are.
 
     Their numbers are those in the file. Of a file with more than `exact_first` packets the rest is chosen in bulk, on
@@ -294,6 +330,16 @@ class Selection:
         with self._again() as again:
             return sum(1 for _ in again)
 
+    @property
+    def protocols(self) -> Sequence[type[Header]]:
+        """The user's own."""
+        return self.capture.protocols
+
+    def _batches(self, columns: Sequence[Wanted], size: int, threads: int) -> Iterator[Table]:
+        from pktlab.columns.exactly import exact_tables
+
+        return exact_tables(self.capture, columns, self.protocols, size=size, chosen=self.filter)
+
     def where(self, condition: str | Filter) -> Selection:
         """Return those that pass another filter too."""
         return Selection(self, self.capture.where(condition).filter)
@@ -320,6 +366,10 @@ def _open_reader(source: Sources, salvage: bool) -> CaptureReader | Merged:
     if len(several) == 1:
         return open_capture(several[0], salvage=salvage)
     return open_merged(several, salvage=salvage)
+
+
+def _is_stored(source: Sources) -> bool:
+    return all(isinstance(one, str | os.PathLike) and one != "-" for one in _several(source))
 
 
 def _several(source: Sources) -> Sequence[Source]:

@@ -8,8 +8,8 @@ the sentence. Misuse by the caller (a wrong type, a value that does not fit its 
 from __future__ import annotations
 
 __all__ = [
-    "CaptureError", "DamagedCapture", "FilterError", "Malformed", "PktlabError", "SchemaError", "Truncated",
-    "WireError",
+    "CaptureError", "DamagedCapture", "FilterError", "Malformed", "MissingExtra", "PktlabError", "QueryError",
+    "SchemaError", "Truncated", "WireError",
 ]  # fmt: skip
 
 
@@ -151,3 +151,27 @@ class FilterError(PktlabError):
         if shown[self.at : self.at + 1] in ('"', "'", "(", ")", "{", "}", "[", "]"):
             word = 1
         return shown, " " * self.at + "^" + "~" * (word - 1)
+
+
+class MissingExtra(PktlabError):
+    """A package that is not installed, because not everybody needs it.
+
+    Parameters
+    ----------
+    package : what is missing; extra : what to install
+
+    >>> str(MissingExtra("pyarrow", "pktlab-toolkit[arrow]"))
+    'this needs pyarrow: pip install pktlab-toolkit[arrow]'
+    """
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(package, extra)
+        self.package = package
+        self.extra = extra
+
+    def __str__(self) -> str:
+        return f"this needs {self.package}: pip install {self.extra}"
+
+
+class QueryError(PktlabError):
+    """SQL that does not read, or asks for what is not there; the message is one line."""

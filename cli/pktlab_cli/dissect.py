@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["dissect"]
 
 Show = Callable[["Packet"], None]
-FORMS = ("text", "tree", "fields", "csv", "json", "jsonl")
+FORMS = ("text", "tree", "fields", "csv", "json", "jsonl", "arrow", "parquet")
 
 
 @command(
@@ -74,7 +74,7 @@ FORMS = ("text", "tree", "fields", "csv", "json", "jsonl")
 @threads_option
 @protocol_options
 @color_option
-def dissect(
+def dissect(  # noqa: C901 - one branch a kind of result
     sources: list[str], frame: int | None, hex_text: str | None, as_: str | None, condition: str | None, wanted: Slice,
     wants_tree: bool, wants_hex: bool, form: str | None, names: tuple[str, ...], ranges: bool, target: str | None,
     file_form: Form | None, by_line: bool, quiet: bool, salvage: bool, settings: tuple[str, ...], threads: int,
@@ -111,6 +111,11 @@ def dissect(
             return 0
         capture = packets_of(sources, protocols, condition, salvage=salvage)
         stack.callback(capture.close)
+        if form in ("arrow", "parquet"):
+            from pktlab_cli.export import print_columns
+
+            print_columns(capture, names, form, target, is_part=bool(frame) or wanted != Slice())
+            return ending(capture.reader)
         out.eager = by_line or any(map(_is_stream, sources))
         if prints and form in ROWS:
             rows = _rows(form, names, settings, capture, threads, out)
@@ -146,7 +151,9 @@ def _form(form: str | None, wants_tree: bool, names: tuple[str, ...]) -> str | N
     if wants_tree and form not in (None, "tree"):
         raise click.UsageError(f"-V is -T tree, not -T {form}", click.get_current_context())
     if names and (wants_tree or form in ("text", "tree")):
-        raise click.UsageError("-e chooses fields; -T is fields, csv, json or jsonl", click.get_current_context())
+        raise click.UsageError(
+            "-e chooses fields; -T is fields, csv, json, jsonl or a table", click.get_current_context()
+        )
     if form in ROWS and not names:
         raise click.UsageError(f"-T {form} needs fields: -e ip.src, and more", click.get_current_context())
     return "tree" if wants_tree else form or ("jsonl" if names else None)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pktlab.api import Capture, Packet, Selection
     from pktlab.capture import Record
 
-__all__ = ["watched", "watched_records"]
+__all__ = ["watched", "watched_records", "watched_work"]
 
 Item = TypeVar("Item")
 

@@ -96,6 +96,7 @@ class _Planner:
         for layer in layers:
             places[layer] = self.layer(layer)
         protocols = self.checksums(sums if sums is None else set(sums))
+        self.part_shared()
         reach = self.rules.reach([here | deep for here, deep in zip(self.here, self.deep, strict=True)])
         return Plan(
             self.rules, np.array(self.here, np.int64), np.array(self.deep, np.int64), reach, self.slots, self.judged,
@@ -106,6 +107,12 @@ class _Planner:
         """Return a mask of its own, or the last one, which then stands for several."""
         self.bits += 1
         return 1 << min(self.bits, _MAX_BITS) - 1
+
+    def part_shared(self) -> None:
+        """Leave headers that give what shares a bit to the exact reader: one of the things is not all of them."""
+        if self.bits > _MAX_BITS:
+            last = 1 << _MAX_BITS - 1
+            self.deep = [deep | (here & last) for here, deep in zip(self.here, self.deep, strict=True)]
 
     def kinds(self) -> Iterator[tuple[int, type[Header]]]:
         """Yield each kind with its number."""
