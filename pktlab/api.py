@@ -19,7 +19,7 @@ from pktlab.errors import CaptureError, DamagedCapture
 from pktlab.flows import Fragments
 from pktlab.packets import Packet, time_text, tree_text
 from pktlab.schemas import load_schema
-from pktlab.wire.bindings import bind
+from pktlab.wire.bindings import Binding, bind
 from pktlab.wire.header import Header
 from pktlab.wire.packet import LINK_TYPES, PROTOCOLS
 
@@ -62,6 +62,9 @@ class Capture:
         self._started = False
         self.first_ns: int | None = None
         """Time of the first packet that has one, ns since the epoch; None before it was read."""
+        self._last_ns: int | None = None
+        self.previous_ns: int | None = None
+        """Time of the packet before the one that was given out last; of that itself, if it was the first."""
         self.fragments = Fragments()
         self.unknown_link_types: dict[int, int] = {}
         """Link types met that pktlab does not read, and the first frame of each; such packets are plain bytes."""
@@ -96,6 +99,8 @@ class Capture:
             link_type = canonical_link_type(record.link_type)
             if self.first_ns is None:
                 self.first_ns = record.time_ns
+            last_ns, self._last_ns = self._last_ns, record.time_ns
+            self.previous_ns = record.time_ns if last_ns is None else last_ns
             self.note_link_type(link_type, record.number)
             yield self.packet_of(record)
 
@@ -207,9 +212,19 @@ class Selection:
         return self.capture.damage
 
     @property
+    def bindings(self) -> tuple[Binding, ...]:
+        """The user's own protocols, and where they are found."""
+        return self.capture.bindings
+
+    @property
     def first_ns(self) -> int | None:
         """Time of the first packet of the file that has one, whether it passes or not."""
         return self.capture.first_ns
+
+    @property
+    def previous_ns(self) -> int | None:
+        """Time of the packet in the file before the one that was given out last."""
+        return self.capture.previous_ns
 
     @property
     def unknown_link_types(self) -> dict[int, int]:
@@ -250,11 +265,12 @@ class Selection:
             for place, link_type in window.first_of_links():
                 capture.note_link_type(link_type, window.first + place)
             if capture.first_ns is None:
-                capture.first_ns = window.first_ns()
+                capture.first_ns = window.first_time_ns()
 
         where = Where(self.filter, capture.bindings, clock)
         found = where.passing(reader, capture.fragments, threads=self.threads, read=clock.count, watch=watch)
         for window, place, packet in found:
+            capture.previous_ns = window.moments(place).previous_ns
             yield window.record(place) if packet is None else packet
 
     def frame(self, number: int) -> Packet:

@@ -82,34 +82,47 @@ class _Bulk:
 
     def add(self, judged: Judged) -> None:
         """Count the verdicts of a window; what needs more than a count goes to the exact reader."""
-        import numpy as np
+        from pktlab.columns.judging import census
 
         asked = judged.exact.copy()
+        counts = census(judged, asked)
+        if counts[:, self.listed].any():
+            self.ask(judged, asked)
+        for place in asked.nonzero()[0]:
+            self.health.add(self.exact.packet(judged.window.record(int(place))))
+        if asked.any():
+            counts = census(judged, asked)
+        self.count(judged, asked, counts)
+
+    def ask(self, judged: Judged, asked: Any) -> None:
+        """Mark the packets with findings that are listed, and the first that is bad, for the exact reader."""
+        import numpy as np
+
         hits = np.flatnonzero(np.isin(judged.verdicts, self.listed).any(axis=0) & ~asked)
         asked[hits[: max(self.health.limit - len(self.health.findings), 0)]] = True
         if not self.health.diagnosis.has_bad:
             asked[np.flatnonzero((judged.verdicts == self.bad).any(axis=0) & ~asked)[:1]] = True
-        for place in np.flatnonzero(asked):
-            self.health.add(self.exact.packet(judged.window.record(int(place))))
-        self.count(judged, asked)
 
-    def count(self, judged: Judged, asked: Any) -> None:
+    def count(self, judged: Judged, asked: Any, counts: Any) -> None:
         """Count the verdicts on the packets that were not asked about."""
+        owners = self.senders.add(judged, asked, counts.any(axis=1))
+        self.health.packets += len(asked) - int(asked.sum())
+        for row, code in zip(*counts.nonzero(), strict=True):
+            verdict = self.verdicts[code]
+            assert verdict is not None
+            self.health.add_counts(judged.protocols[row], verdict, int(counts[row, code]))
+            if code == self.bad:
+                self.note_bad(judged, row, asked, owners)
+
+    def note_bad(self, judged: Judged, row: int, asked: Any, owners: Any) -> None:
+        """Remember what the bad sums of a protocol held and should have held, by sender."""
         import numpy as np
 
-        owners = self.senders.add(judged, asked)
-        self.health.packets += int((~asked).sum())
-        for row, protocol in enumerate(judged.protocols):
-            codes = judged.verdicts[row]
-            for code, times in enumerate(np.bincount(codes[~asked], minlength=1)):
-                verdict = self.verdicts[code]
-                if verdict is not None and times:
-                    self.health.add_counts(protocol, verdict, int(times))
-            bad = np.flatnonzero((codes == self.bad) & ~asked)
-            keys = owners[bad].astype(np.int64) << 32 | judged.found[row][bad].astype(np.int64) << 16
-            keys |= judged.expected[row][bad]
-            for key, times in zip(*np.unique(keys, return_counts=True), strict=True):
-                self.bad_sums[int(key)] += int(times)
+        bad = np.flatnonzero((judged.verdicts[row] == self.bad) & ~asked)
+        keys = owners[bad].astype(np.int64) << 32 | judged.found[row][bad].astype(np.int64) << 16
+        keys |= judged.expected[row][bad]
+        for key, times in zip(*np.unique(keys, return_counts=True), strict=True):
+            self.bad_sums[int(key)] += int(times)
         if len(self.bad_sums) > _MAX_BAD_SUMS:
             self.bad_sums = Counter(dict(self.bad_sums.most_common(_MAX_BAD_SUMS // 2)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import functools
 import os
 import stat
 import sys
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pktlab_cli.errors import ending
+from pktlab_cli.fields import ROWS, layout_of, print_header, put_octets, putting, settings_option
 from pktlab_cli.options import (
     color_option,
     command,
@@ -25,20 +27,22 @@ from pktlab_cli.options import (
     protocol_options,
     salvage_option,
     sources_options,
+    threads_option,
 )
 from pktlab_cli.printing import JsonArray, Printer, json_text, wrapped
-from pktlab_cli.progress import watched, watched_records
+from pktlab_cli.progress import watched, watched_records, watched_work
 from pktlab_cli.slices import Slice, slice_options
 from pktlab_cli.written import Form, form_option, target_option, written
 
 if TYPE_CHECKING:
     from pktlab.api import Capture, Packet, Selection
+    from pktlab.rows import Rows
     from pktlab.wire.text import Line
 
 __all__ = ["dissect"]
 
 Show = Callable[["Packet"], None]
-FORMS = ("text", "tree", "json", "jsonl")
+FORMS = ("text", "tree", "fields", "csv", "json", "jsonl")
 
 
 @command(
@@ -58,7 +62,8 @@ FORMS = ("text", "tree", "json", "jsonl")
 @click.option("-V", "--tree", "wants_tree", is_flag=True, help="A tree for each packet, the same as -T tree.")
 @click.option("-x", "--hexdump", "wants_hex", is_flag=True, help="The bytes too: beside the tree, or below the line.")
 @click.option("-T", "form", type=click.Choice(FORMS), help="Form; text, a line a packet, if not given.")
-@click.option("-e", "names", multiple=True, metavar="FIELD", help="With JSON: this field only; may be repeated.")
+@click.option("-e", "names", multiple=True, metavar="FIELD", help="This field only; may be repeated.")
+@settings_option
 @click.option("--ranges", is_flag=True, help="Where each field lies: its bytes, and in JSON its bits.")
 @target_option
 @form_option
@@ -66,12 +71,14 @@ FORMS = ("text", "tree", "json", "jsonl")
 @click.option("-q", "quiet", is_flag=True, help="Print no packets.")
 @click.option("-n", "no_names", is_flag=True, expose_value=False, help="Look up no names; pktlab never does.")
 @salvage_option
+@threads_option
 @protocol_options
 @color_option
 def dissect(
     sources: list[str], frame: int | None, hex_text: str | None, as_: str | None, condition: str | None, wanted: Slice,
     wants_tree: bool, wants_hex: bool, form: str | None, names: tuple[str, ...], ranges: bool, target: str | None,
-    file_form: Form | None, by_line: bool, quiet: bool, salvage: bool, protocols: dict[str, Any], out: Printer,
+    file_form: Form | None, by_line: bool, quiet: bool, salvage: bool, settings: tuple[str, ...], threads: int,
+    protocols: dict[str, Any], out: Printer,
 ) -> int:  # fmt: skip
     """Show the packets of a capture: a line each, trees, or JSON.
 
@@ -80,6 +87,8 @@ def dissect(
     printed, unless -V, -x, -T or -e asks for it.
     """
     form = _form(form, wants_tree, names)
+    if settings and form not in ROWS:
+        raise click.UsageError("-E is about the rows of -T fields and -T csv", click.get_current_context())
     prints = not quiet and (target is None or form is not None or wants_hex)
     if target == "-" and prints:
         raise click.UsageError("-w - takes standard output: print nothing else there", click.get_current_context())
@@ -95,13 +104,22 @@ def dissect(
         if hex_text is not None or as_ is not None:
             if target is not None:
                 raise click.UsageError("-w writes packets of a capture, not of --hex", click.get_current_context())
+            if form in ROWS:
+                raise click.UsageError("-T fields and -T csv print rows of a capture", click.get_current_context())
             show = _show(form or "text", names, ranges, wants_hex, out, stack) if prints else _show_nothing
             show(one_packet(sources, frame, hex_text, as_, protocols))
             return 0
         capture = packets_of(sources, protocols, condition, salvage=salvage)
         stack.callback(capture.close)
-        show = _show(form or "text", names, ranges, wants_hex, out, stack, capture) if prints else _show_nothing
         out.eager = by_line or any(map(_is_stream, sources))
+        if prints and form in ROWS:
+            rows = _rows(form, names, settings, capture, threads, out)
+            if frame is None and target is None and wanted == Slice():
+                watched_work(capture, putting(rows, out))
+                return ending(capture.reader)
+            show = functools.partial(_show_row, rows, out)
+        else:
+            show = _show(form or "text", names, ranges, wants_hex, out, stack, capture) if prints else _show_nothing
         if frame or prints or target is None:
             packets = [frame_of(capture, frame)] if frame else watched(capture, prints=prints)
             _run(wanted.of(packets), capture, show, target, file_form, flush=out.eager)
@@ -110,12 +128,27 @@ def dissect(
     return ending(capture.reader)
 
 
+def _rows(
+    form: str, names: tuple[str, ...], settings: tuple[str, ...], capture: Capture | Selection, threads: int,
+    out: Printer,
+) -> Rows:  # fmt: skip
+    """Return what makes rows of packets, with the header printed if one is wanted."""
+    from pktlab.rows import Rows
+
+    layout, header = layout_of(form, settings)
+    if header:
+        print_header(names, layout, out)
+    return Rows(capture, names, layout, threads=threads)
+
+
 def _form(form: str | None, wants_tree: bool, names: tuple[str, ...]) -> str | None:
     """Return the form that -T, -V and -e together ask for; None if none of them was given."""
     if wants_tree and form not in (None, "tree"):
         raise click.UsageError(f"-V is -T tree, not -T {form}", click.get_current_context())
     if names and (wants_tree or form in ("text", "tree")):
-        raise click.UsageError("-e chooses fields of -T json or -T jsonl", click.get_current_context())
+        raise click.UsageError("-e chooses fields; -T is fields, csv, json or jsonl", click.get_current_context())
+    if form in ROWS and not names:
+        raise click.UsageError(f"-T {form} needs fields: -e ip.src, and more", click.get_current_context())
     return "tree" if wants_tree else form or ("jsonl" if names else None)
 
 
@@ -159,6 +192,11 @@ def _copy(wanted: Slice, capture: Capture | Selection, target: str, form: Form |
 
 
 # ---- how a packet is shown
+
+
+def _show_row(rows: Rows, out: Printer, packet: Packet) -> None:
+    """Print a packet's row."""
+    put_octets(rows.row(packet), out)
 
 
 def _show_nothing(_: Packet) -> None:

@@ -45,7 +45,7 @@ def _tell_unknown(capture: Capture | Selection) -> None:
         note(f"{capture.name}: packet {number}: {what} is not read, such packets are shown as bytes")
 
 
-def watched_work(capture: Capture, steps: Iterable[object]) -> None:
+def watched_work(capture: Capture | Selection, steps: Iterable[object]) -> None:
     """Run work on a capture to its end, step by step; a bar and a last word as of `watched`."""
     try:
         for _ in _with_bar(capture, steps, prints=False, look_at_each=True):

@@ -66,6 +66,8 @@ class Batch:
         self.has: dict[str, Array] = {}
         self.packets: dict[int, Packet] = {}
         """The packets that the exact reader read, by their place."""
+        self.moments: dict[int, Moments] = {}
+        """What their relative times count from."""
 
 
 class ExactReader:
@@ -95,13 +97,14 @@ class Columns:
     ----------
     names : of fields, as in `pktlab.columns.registry`; several of them may be the same
     bindings : the user's own protocols
+    every : packets in which a field may occur more than once are the exact reader's
 
     Raises
     ------
     SchemaError : no packet can have such a field
     """
 
-    def __init__(self, names: Sequence[str], bindings: Sequence[Binding] = ()) -> None:
+    def __init__(self, names: Sequence[str], bindings: Sequence[Binding] = (), *, every: bool = False) -> None:
         self.bindings = bindings
         self.registry: Registry = registry(binding.protocol for binding in bindings)
         types = [self.registry.find(name) for name in dict.fromkeys(names)]
@@ -115,7 +118,7 @@ class Columns:
                 sums.append(one.name.partition(".checksum.")[0])
             elif one.source == "payload":
                 layers.append(one.name.partition(".")[0])
-        self.plan = plan_for(compile_rules(bindings), fields, layers=layers, sums=sums)
+        self.plan = plan_for(compile_rules(bindings), fields, layers=layers, sums=sums, every=every)
         self.columns = [self._column(one) for one in types]
         self.all_exact = any(column.source == "exact" for column in self.columns)
 
@@ -139,7 +142,14 @@ class Columns:
         return Column(one.name, one, "object", "exact")
 
     def read(
-        self, reader: CaptureReader, work: Callable[[Batch], Result], *, threads: int = 1
+        self,
+        reader: CaptureReader,
+        work: Callable[[Batch], Result],
+        *,
+        threads: int = 1,
+        read: int = 0,
+        fragments: Fragments | None = None,
+        moments: Moments | None = None,
     ) -> Iterator[tuple[Batch, Result]]:
         """Yield the batches of a capture, in file order.
 
@@ -147,21 +157,23 @@ class Columns:
         ----------
         work : done with each batch on any thread, before the exact reader's answers are in it
         threads : how many windows are worked on at a time
+        read : packets that were read already; fragments, moments : what they left behind
         """
-        exact = ExactReader(self.bindings)
-        moments = _Times()
+        exact = ExactReader(self.bindings, fragments)
 
         def first_part(walked: Walked) -> tuple[Batch, Result]:
             batch = self._batch(walked)
             return batch, work(batch)
 
-        for walked, (batch, result) in Scan(reader, self.plan, first_part, threads=threads):
-            times = walked.window.index.times[: walked.count]
-            self._set_times(batch, times, moments)
-            for place in np.flatnonzero(batch.exact):
-                packet = batch.packets[int(place)] = exact.packet(walked.window.record(int(place)))
-                self._answer(batch, int(place), Occurrences(packet, self.registry, moments.of(times, int(place))))
-            moments.pass_over(times)
+        first_ns, previous_ns = moments or (None, None)
+        windows = Scan(
+            reader, self.plan, first_part, threads=threads, read=read, first_ns=first_ns, previous_ns=previous_ns
+        )
+        for walked, (batch, result) in windows:
+            for place in map(int, np.flatnonzero(batch.exact)):
+                packet = batch.packets[place] = exact.packet(walked.window.record(place))
+                batch.moments[place] = walked.window.moments(place)
+                self._answer(batch, place, Occurrences(packet, self.registry, batch.moments[place]))
             yield batch, result
 
     def _batch(self, walked: Walked) -> Batch:
@@ -194,13 +206,6 @@ class Columns:
                 return _frame_values(column.name, walked)
         return [None] * walked.count, np.zeros(walked.count, np.bool_)
 
-    def _set_times(self, batch: Batch, times: Array, moments: _Times) -> None:
-        for name, values in (
-            ("frame.time_relative", moments.relative), ("frame.time_delta", moments.delta),
-        ):  # fmt: skip
-            if name in batch.values:
-                batch.values[name], batch.has[name] = values(times)
-
     def _answer(self, batch: Batch, place: int, occurrences: Occurrences) -> None:
         """Put what the exact reader says of a packet into the columns."""
         for column in self.columns:
@@ -223,7 +228,7 @@ class Columns:
 
 
 def _frame_values(name: str, walked: Walked) -> tuple[Array, Array]:
-    """Return what the capture says of each packet; relative times come later, since they hang on the packets before."""
+    """Return what the capture says of each packet."""
     index, count = walked.window.index, walked.count
     has = np.ones(count, np.bool_)
     match name:
@@ -236,36 +241,15 @@ def _frame_values(name: str, walked: Walked) -> tuple[Array, Array]:
         case "frame.interface_id":
             return walked.window.interface_ids()
     times = index.times[:count].copy()
-    return times, times != NO_TIME
+    has = times != NO_TIME
+    if name == "frame.time_relative":
+        return np.where(has, times - (walked.window.first_ns or 0), 0), has
+    if name == "frame.time_delta":
+        before = np.concatenate([[_known(walked.window.previous_ns, times[0])], times[:-1]])
+        return np.where(has & (before != NO_TIME), times - before, 0), has
+    return times, has
 
 
-class _Times:
-    """What relative times count from."""
-
-    def __init__(self) -> None:
-        self.first: int | None = None
-        self.previous: int | None = None
-
-    def of(self, times: Array, place: int) -> Moments:
-        """Return what the times of one packet of a window count from."""
-        known = [int(times[place])] if times[place] != NO_TIME else []
-        before = int(times[place - 1]) if place and times[place - 1] != NO_TIME else self.previous
-        first = self.first if self.first is not None else int(times[0])
-        return Moments(first, before if before is not None else (known[0] if known else None))
-
-    def relative(self, times: Array) -> tuple[Array, Array]:
-        """Return the times since the first packet, ns."""
-        has = times != NO_TIME
-        first = int(times[0]) if self.first is None else self.first
-        return np.where(has, times - first, 0), has & (first != NO_TIME)
-
-    def delta(self, times: Array) -> tuple[Array, Array]:
-        """Return the times since the packet before, ns."""
-        before = np.concatenate([[times[0] if self.previous is None else self.previous], times[:-1]])
-        has = (times != NO_TIME) & (before != NO_TIME)
-        return np.where(has, times - before, 0), has
-
-    def pass_over(self, times: Array) -> None:
-        """Go on behind a window."""
-        self.first = int(times[0]) if self.first is None else self.first
-        self.previous = int(times[-1])
+def _known(time_ns: int | None, first_ns: int) -> int:
+    """Return the time before the first packet of a window; the first of the capture comes 0 ns after itself."""
+    return int(first_ns) if time_ns is None else time_ns

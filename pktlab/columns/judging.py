@@ -6,13 +6,14 @@ What the kernels leave alone is marked; whoever asks has it judged by the exact 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pktlab.capture import CaptureReader
 from pktlab.columns import kernels
-from pktlab.columns.plan import plan_for
+from pktlab.columns.plan import Place, plan_for
 from pktlab.columns.rules import compile_rules
 from pktlab.columns.scan import Scan, Walked
 from pktlab.columns.windows import Window
@@ -20,14 +21,14 @@ from pktlab.wire.bindings import Binding
 from pktlab.wire.values import ipv4_text, ipv6_text
 from pktlab.wire.verdict import Verdict
 
-__all__ = ["VERDICTS", "Judged", "Senders", "judged_windows"]
+__all__ = ["VERDICTS", "Judged", "Senders", "census", "judged_windows"]
 
 Array = np.ndarray[Any, Any]
 VERDICTS: tuple[Verdict | None, ...] = (None, *Verdict)
 """What the codes of the kernels stand for."""
 _IPV4 = 0xFFFF << 48
 """First half of the key of an IPv4 address, which no unicast IPv6 address starts with."""
-_IPV4_KEY = np.array(_IPV4, np.uint64).astype(np.int64)
+_IPV4_KEY = _IPV4 - (1 << 64)
 
 
 class Judged(NamedTuple):
@@ -60,16 +61,26 @@ def judged_windows(
     """
     plan = plan_for(compile_rules(bindings), ["ip.src", "ipv6.src"], sums=None, every=True)
 
-    def sources(walked: Walked) -> Array:
-        old, has_old = walked.values(plan.places["ip.src"])
-        new, has_new = walked.octets(plan.places["ipv6.src"], 16)
-        halves = new.view(">i8").astype(np.int64).T
-        return np.where(has_old, [np.full(walked.count, _IPV4_KEY), old], np.where(has_new, halves, 0))
-
-    for walked, halves in Scan(reader, plan, sources, threads=threads, read=read):
+    old, new = plan.places["ip.src"], plan.places["ipv6.src"]
+    scan = Scan(reader, plan, partial(_sources, old, new), threads=threads, read=read)
+    for walked, sources in scan:
         yield Judged(
-            walked.window, plan.protocols, walked.exact, walked.verdicts, walked.found, walked.expected, halves
+            walked.window, plan.protocols, walked.exact, walked.verdicts, walked.found, walked.expected, sources
         )
+
+
+def _sources(old: Sequence[Place], new: Sequence[Place], walked: Walked) -> Array:
+    """Return who sent each packet; of one in another's tunnel by IPv4, the IPv4 sender, as `Health` has it."""
+    sources = walked.halves(new, 0)
+    by_ipv4 = walked.halves(old, _IPV4_KEY)
+    return np.where(by_ipv4[0] != 0, by_ipv4, sources)
+
+
+def census(judged: Judged, skipped: Array) -> Array:
+    """Return how often each verdict was given to packets that are not `skipped`: int64, shape (protocols, 8)."""
+    counts = np.zeros((len(judged.protocols), 8), np.int64)
+    kernels.census(judged.verdicts, skipped, judged.window.count, counts)
+    return counts
 
 
 class Senders:
@@ -85,12 +96,16 @@ class Senders:
         self._used = np.zeros(1, np.int64)
         self._counts = np.zeros((size + 1, 8), np.int64)
 
-    def add(self, judged: Judged, skipped: Array) -> Array:
-        """Count the packets that are not `skipped`, and return the entry of each one's sender, int32."""
-        count = judged.window.count
-        owners = np.full(count, -1, np.int32)
-        high, low = np.ascontiguousarray(judged.sources[0]), np.ascontiguousarray(judged.sources[1])
-        kernels.tally(high, low, judged.verdicts, skipped, count, self._keys, self._used, self._counts, owners)
+    def add(self, judged: Judged, skipped: Array, present: Array) -> Array:
+        """Count the packets that are not `skipped`, and return the entry of each one's sender, int32.
+
+        present : bool, protocols of which there is a verdict
+        """
+        owners = np.empty(judged.window.count, np.int32)
+        kernels.tally(
+            judged.sources, judged.verdicts, present, skipped, judged.window.count,
+            self._keys, self._used, self._counts, owners,
+        )  # fmt: skip
         return owners
 
     def entries(self) -> Iterator[tuple[int, str, Array]]:

@@ -21,7 +21,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-__all__ = ["SUPPORTED", "copy", "extract", "index_pcap", "index_pcapng", "tally", "walk"]
+__all__ = ["SUPPORTED", "census", "copy", "extract", "halve", "index_pcap", "index_pcapng", "tally", "walk"]
 
 SUPPORTED = sys.byteorder == "little"
 EXACT = 1  # status of a packet: the exact reader has to answer
@@ -211,19 +211,15 @@ def walk(
     slots, judged : int32 by kind: row of `places` and of `verdicts`, or -1
     need : bits of all that the query wants; every : every occurrence, not only the first
     judging : checksums are judged, so that fragments go to the exact reader
-    places : int32, shape (slots, packets): where the first header of a kind starts in its packet; -1 for none
+    places : int32, shape (slots, packets): where the first header of a kind starts in its packet; given as -1
     payloads : int32, of the same shape: bytes behind that header that belong to it; -1 where some are not there
     status : uint8 a packet, EXACT or 0
-    verdicts : uint8, found, expected : uint16, shape (judged, packets); 0 where there is no checksum
+    verdicts : uint8, given as 0, and found, expected : uint16, shape (judged, packets)
     """
     base = _address(data)
     numbers = np.zeros(ZERO + 1, np.int64)
     for packet in range(count):
         status[packet] = 0
-        for slot in range(len(places)):
-            places[slot, packet] = -1
-        for slot in range(len(verdicts)):
-            verdicts[slot, packet] = 0
         start = starts[packet]
         pos, end = start, start + captured[packet]
         cut = captured[packet] < lengths[packet]
@@ -445,33 +441,67 @@ def copy(data, starts, places, count, offset, values, origins):
 
 
 @njit(**_options)
-def tally(high, low, verdicts, skipped, count, keys, used, counts, owners):
+def halve(data, starts, places, count, offset, width, mark, halves, origins):
+    """Take addresses as two numbers, int64 of shape (2, packets), where an earlier header has not given one.
+
+    An address of 16 bytes is its two halves; one of 4 bytes is `mark` and itself.
+    """
+    base = _address(data)
+    for packet in range(count):
+        place = places[packet]
+        if place < 0 or 0 <= origins[packet] <= place:
+            continue
+        at = base + starts[packet] + place + offset
+        if width == 16:
+            halves[0, packet] = np.int64(_reversed(_load64(at)))
+            halves[1, packet] = np.int64(_reversed(_load64(at + 8)))
+        else:
+            halves[0, packet] = mark
+            halves[1, packet] = np.int64(_reversed(_load64(at)) >> np.uint64(32))
+        origins[packet] = place
+
+
+@njit(**_options)
+def census(verdicts, skipped, count, counts):
+    """Count verdicts, uint8 of shape (protocols, packets), of packets that are not skipped; counts : int64, (…, 8)."""
+    for protocol in range(len(verdicts)):
+        for packet in range(count):
+            code = verdicts[protocol, packet]
+            if code and not skipped[packet]:
+                counts[protocol, code] += 1
+
+
+@njit(**_options)
+def tally(halves, verdicts, present, skipped, count, keys, used, counts, owners):
     """Count verdicts by sender, in a table that is not let grow.
 
     Parameters
     ----------
-    high, low : int64, the two halves of an address a packet
-    verdicts : uint8, shape (protocols, packets); skipped : bool, packets that are not counted
+    halves : int64, shape (2, packets): the address of each packet's sender
+    verdicts : uint8, shape (protocols, packets); present : bool, protocols that have any
+    skipped : bool, packets that are not counted
     keys : int64, shape (size, 2), size a power of 2; used : int64, shape (1,), entries in use
     counts : int64, shape (size + 1, 8): by sender and verdict; the last entry is for all that found no room
     owners : int32, out: the entry of each packet's sender
     """
     size = len(keys)
     for packet in range(count):
-        if skipped[packet]:
-            continue
-        mixed = np.uint64(high[packet]) * np.uint64(0x9E3779B97F4A7C15) ^ np.uint64(low[packet])
+        high, low = halves[0, packet], halves[1, packet]
+        mixed = np.uint64(high) * np.uint64(0x9E3779B97F4A7C15) ^ np.uint64(low)
         mixed = (mixed ^ mixed >> np.uint64(29)) * np.uint64(0xBF58476D1CE4E5B9)
         place = np.int64((mixed ^ mixed >> np.uint64(32)) & np.uint64(size - 1))
-        while counts[place, 0] and not (keys[place, 0] == high[packet] and keys[place, 1] == low[packet]):
+        while counts[place, 0] and not (keys[place, 0] == high and keys[place, 1] == low):
             place = (place + 1) & (size - 1)
-        if not counts[place, 0]:
+        if not counts[place, 0] and not skipped[packet]:
             if used[0] * 2 < size:
                 used[0] += 1
-                keys[place, 0], keys[place, 1], counts[place, 0] = high[packet], low[packet], 1
+                keys[place, 0], keys[place, 1], counts[place, 0] = high, low, 1
             else:
                 place = size
         owners[packet] = place
-        for protocol in range(len(verdicts)):
-            if verdicts[protocol, packet]:
-                counts[place, verdicts[protocol, packet]] += 1
+    for protocol in range(len(verdicts)):
+        if present[protocol]:
+            for packet in range(count):
+                code = verdicts[protocol, packet]
+                if code and not skipped[packet]:
+                    counts[owners[packet], code] += 1

@@ -134,8 +134,8 @@ def compile_rules(bindings: Sequence[Binding] = ()) -> Rules:
 
     >>> rules = compile_rules()
     >>> head = rules.heads[rules.numbers[Ip]]
-    >>> int(head["size"]), int(head["walked"])
-    (20, 1)
+    >>> int(head["size"]), int(head["walked"]) == WALKED
+    (20, True)
     """
     return _Compiler(bindings).rules()
 

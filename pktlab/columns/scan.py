@@ -7,7 +7,7 @@ order. Memory is the windows in use and does not grow with the file.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
@@ -49,6 +49,8 @@ class Walked:
         """Walk the packets of a window."""
         plan, index = self.plan, window.index
         self.window, self.count = window, window.count
+        self._places[:, : window.count] = -1
+        self._verdicts[:, : window.count] = 0
         kernels.walk(
             window.data, index.starts, index.captured, index.lengths, index.links, index.fcs, index.flags,
             window.count, _firsts(plan, window.link_types), *plan.rules.arrays,
@@ -97,6 +99,16 @@ class Walked:
             )  # fmt: skip
         return values, origins >= 0
 
+    def halves(self, places: Sequence[Place], mark: int) -> Array:
+        """Return addresses as two numbers, int64 of shape (2, packets), 0 where there is none; see `kernels.halve`."""
+        halves, origins = np.zeros((2, self.count), np.int64), np.full(self.count, -1, np.int32)
+        for place in places:
+            kernels.halve(
+                self.window.data, self.window.index.starts, self._places[place.slot], self.count,
+                place.row.offset, place.row.width, mark, halves, origins,
+            )  # fmt: skip
+        return halves
+
     def payloads(self, places: list[Place]) -> tuple[Array, Array]:
         """Return how many bytes lie behind a header, int64, -1 if not all are there; and which packets have it."""
         values, origins = np.zeros(self.count, np.int64), np.full(self.count, -1, np.int32)
@@ -123,19 +135,28 @@ class Scan(Generic[Result]):
     plan : what is wanted
     work : what is done with each window, on any thread; its result is given out with the window
     threads : how many windows are worked on at a time
-    read : packets that were read already
+    read : packets that were read already; first_ns, previous_ns : times of the first and the last of them
     """
 
     def __init__(
-        self, reader: CaptureReader, plan: Plan, work: Callable[[Walked], Result], *, threads: int = 1, read: int = 0
+        self,
+        reader: CaptureReader,
+        plan: Plan,
+        work: Callable[[Walked], Result],
+        *,
+        threads: int = 1,
+        read: int = 0,
+        first_ns: int | None = None,
+        previous_ns: int | None = None,
     ) -> None:
-        self.reader, self.plan, self.work, self.read = reader, plan, work, read
+        self.reader, self.plan, self.work = reader, plan, work
+        self.before = read, first_ns, previous_ns
         self.threads = threads if reader.is_plain_file else 1
 
     def __iter__(self) -> Iterator[tuple[Walked, Result]]:
         spare = 0 if self.threads == 1 else self.threads
         walked = deque(Walked(self.plan, MAX_PACKETS) for _ in range(spare + 1))
-        windows = Windows(self.reader, spare, self.read)
+        windows = Windows(self.reader, spare, *self.before)
         if not spare:
             for window in windows:
                 yield walked[0], self._run(walked[0], window)

@@ -106,11 +106,11 @@ class Where:
             return None
         first, before = self.clock.first_ns, self.clock.previous_ns
         if first is None:
-            first = window.first_ns()
+            first = window.first_time_ns()
         before = window.time_ns(place - 1) if place else before
         return Moments(first, window.time_ns(place) if before is None else before)
 
     def _pass_over(self, window: Window) -> None:
         clock = self.clock
-        clock.first_ns = window.first_ns() if clock.first_ns is None else clock.first_ns
+        clock.first_ns = window.first_time_ns() if clock.first_ns is None else clock.first_ns
         clock.previous_ns = window.time_ns(window.count - 1)

@@ -19,6 +19,7 @@ from pktlab.capture.pcap import PcapDecoder
 from pktlab.capture.pcapng import PcapngDecoder
 from pktlab.capture.records import NS_PER_S
 from pktlab.columns import kernels
+from pktlab.columns.filters.occurrences import Moments
 
 __all__ = ["Window", "Windows"]
 
@@ -27,6 +28,8 @@ WINDOW_LEN = 1 << 20
 """Bytes looked at together: they stay in the processor's cache while the kernels run."""
 PAD = 64
 MAX_PACKETS = WINDOW_LEN // 48
+NO_TIME = -(1 << 63)
+"""Stands for a packet that has no time, or one that 64 bits do not hold."""
 _ODD_RUN = 256  # packets that are read one by one before the kernels are tried again
 
 
@@ -63,6 +66,8 @@ class Window:
         self.link_types: list[int] = []
         self.interfaces: list[Interface] = []
         self.packets: list[Record] | None = None
+        self.first_ns: int | None = None  # time of the first packet of the capture that has one
+        self.previous_ns: int | None = None  # time of the packet before the first one here
         self.offset = 0  # of the buffer in the stream, bytes
         self.header_len = 0
         self.decoder: Any = None
@@ -75,11 +80,20 @@ class Window:
         is_told = isinstance(self.decoder, PcapngDecoder)
         return self.index.links[: self.count].astype(np.int64), np.full(self.count, is_told)
 
+    def moments(self, place: int) -> Moments:
+        """Return what the relative times of a packet count from."""
+        previous = self._time(place - 1) if place else self.previous_ns
+        return Moments(self.first_ns, self._time(place) if previous is None else previous)
+
+    def _time(self, place: int) -> int | None:
+        time_ns = int(self.index.times[place])
+        return None if time_ns == NO_TIME else time_ns
+
     def time_ns(self, place: int) -> int | None:
         """Return the time of a packet, ns since the epoch; None if it has none."""
         return int(self.index.times[place]) if self.packets is None else self.packets[place].time_ns
 
-    def first_ns(self) -> int | None:
+    def first_time_ns(self) -> int | None:
         """Return the time of the first packet that has one."""
         times = (self.time_ns(place) for place in range(self.count))
         return next((one for one in times if one is not None), None)
@@ -122,11 +136,18 @@ class Windows:
     Parameters
     ----------
     reader : a capture; its packets from the next one on are given
-    read : packets of it that were read already
+    read : packets of it that were read already; first_ns, previous_ns : times of the first and the last of them
     spare : windows that are in use besides the one that is given out last; each is filled again after that
     """
 
-    def __init__(self, reader: CaptureReader, spare: int = 0, read: int = 0) -> None:
+    def __init__(
+        self,
+        reader: CaptureReader,
+        spare: int = 0,
+        read: int = 0,
+        first_ns: int | None = None,
+        previous_ns: int | None = None,
+    ) -> None:
         self.reader = reader
         self._decoder: Any = reader.decoder
         self._windows = cycle(
@@ -134,9 +155,20 @@ class Windows:
         )
         self._waits = reader.is_plain_file  # for a window to be full
         self._count = read  # packets given out
+        self._first_ns, self._previous_ns = first_ns, previous_ns
         self._run = 1  # packets that are next read one by one
 
     def __iter__(self) -> Iterator[Window]:
+        for window in self._windows_in_order():
+            window.first_ns, window.previous_ns = self._first_ns, self._previous_ns
+            times = window.index.times[: window.count]
+            if self._first_ns is None:
+                known = times[times != NO_TIME]
+                self._first_ns = window.first_ns = int(known[0]) if len(known) else None
+            self._previous_ns = int(times[-1]) if times[-1] != NO_TIME else None
+            yield window
+
+    def _windows_in_order(self) -> Iterator[Window]:
         if not self._is_indexable():
             yield from self._one_by_one(iter(self.reader))
             return
@@ -259,10 +291,6 @@ def _window_of(packets: list[Record]) -> Window:
         at += captured
     window.link_types = list(links)
     return window
-
-
-NO_TIME = -(1 << 63)
-"""Stands for a packet that has no time, or one that 64 bits do not hold."""
 
 
 def _bounded(time_ns: int | None) -> int:

@@ -71,7 +71,7 @@ def test_every_node_of_the_closed_list_is_drawn(own: Own) -> None:
 
 
 def test_every_case_of_a_switch_is_met() -> None:
-    types = Counter(int(value.type) for value in drawn(from_schema(Icmp), 400))
+    types = Counter(int(value.type) for value in drawn(from_schema(Icmp), 800))
     assert all(types[case] >= 3 for case in (0, 3, 5, 8, 9, 11, 12, 13, 17))
     assert sum(type_ > 18 for type_ in types.elements()) > 20
     assert all(value.type == 9 for value in drawn(from_schema(Icmp, fixed={"type": 9}), 20))

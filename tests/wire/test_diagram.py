@@ -128,9 +128,9 @@ def test_vlan_has_a_tag_of_3_1_and_12_bits() -> None:
 
 def test_arp_says_under_which_condition_an_address_is_there() -> None:
     text = "\n".join(diagram(Arp))
-    assert "6 bytes, if (hw_type == 1) & (hw_size == 6)" in text
+    assert "6 bytes, if ((hw_type == 1) | (hw_type == 6)) & (hw_size == 6)" in text
     assert "proto_size bytes, if (proto_type != 2048) | (proto_size != 4)" in text
-    assert text.count("/\n") == 2 * 6  # the two boxes of two lines each that are not of fixed size, and the addresses
+    assert text.count("/\n") == 14  # two addresses twice in boxes that are not of fixed size, of three and four lines
 
 
 def test_little_endian_words_say_so() -> None:

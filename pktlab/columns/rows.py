@@ -1,0 +1,123 @@
+"""Rows of text by the kernel: what `printing.Cells` prints, for a whole window at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from pktlab.capture import CaptureReader
+from pktlab.columns import kernels_text
+from pktlab.columns.batches import VERDICTS, Batch, Column, Columns
+from pktlab.columns.filters.occurrences import Moments
+from pktlab.columns.printing import Cells, Layout
+from pktlab.flows import Fragments
+from pktlab.wire.bindings import Binding
+
+__all__ = ["TextRows"]
+
+Array = np.ndarray[Any, Any]
+_VERDICT_WORDS = ["" if one is None else str(one) for one in VERDICTS]
+
+
+class TextRows:
+    """Prints the rows of a capture.
+
+    Parameters
+    ----------
+    names : of fields; layout : how a row is laid out; bindings : the user's own protocols
+    """
+
+    def __init__(self, names: Sequence[str], layout: Layout, bindings: Sequence[Binding] = ()) -> None:
+        self.names = list(names)
+        self.columns = Columns(names, bindings, every=layout.occurrence != "f")
+        by_name = {column.name: column for column in self.columns.columns}
+        self._order = [by_name[name] for name in names]
+        self.cells = Cells(names, layout, self.columns.registry)
+        self._kinds, self._digits = (np.array(each, np.int32) for each in zip(*map(_kind_of, self._order), strict=True))
+        self._set_texts(layout)
+
+    def _set_texts(self, layout: Layout) -> None:
+        quote = "" if layout.doubled else layout.quote
+        pieces: list[str] = []
+        for place in range(len(self._order)):
+            before = layout.separator if place else ""
+            pieces += [before + quote, quote, before]
+        words_at = []
+        pieces.append("\n")
+        for column in self._order:
+            words_at.append(len(pieces))
+            pieces += _VERDICT_WORDS if column.store == "verdict" else []
+        octets = [piece.encode() for piece in pieces]
+        self._texts = np.frombuffer(b"".join(octets) or b"\0", np.uint8)
+        self._text_at = np.cumsum([0, *map(len, octets)]).astype(np.int32)
+        self._words_at = np.array(words_at, np.int32)
+        widths = [max(map(len, _VERDICT_WORDS)) if kind == kernels_text.WORD else kernels_text.WIDTHS[kind]
+                  for kind in self._kinds]  # fmt: skip
+        self._most = sum(widths) + int(self._text_at[3 * len(self._order) + 1]) + 8
+
+    def read(
+        self, reader: CaptureReader, fragments: Fragments, moments: Moments, *, threads: int = 1, read: int = 0
+    ) -> Iterator[bytes]:
+        """Yield the rows of the packets that were not read yet, each with its end, some at a time.
+
+        Parameters
+        ----------
+        fragments, moments : what the packets that were read left behind; read : how many they were
+        """
+        batches = self.columns.read(
+            reader, self._print, threads=threads, read=read, fragments=fragments, moments=moments
+        )
+        for batch, printed in batches:
+            yield from self._spliced(batch, *printed) if batch.exact.any() else [printed[0].tobytes()]
+
+    def _print(self, batch: Batch) -> tuple[Array, Array]:
+        count, columns = batch.count, len(self._order)
+        values, lows = np.zeros((columns, count), np.int64), np.zeros((columns, count), np.int64)
+        has = np.zeros((columns, count), np.bool_)
+        for place, column in enumerate(self._order):
+            if column.store == "object":
+                continue
+            has[place] = batch.has[column.name]
+            if column.store == "wide":
+                halves = batch.values[column.name].view(">i8")
+                values[place], lows[place] = halves[:, 0], halves[:, 1]
+            else:
+                values[place] = batch.values[column.name]
+        out, ends = np.empty(count * self._most, np.uint8), np.empty(count, np.int64)
+        size = kernels_text.format_rows(
+            values, lows, has, batch.exact, count, self._kinds, self._digits, self._texts, self._text_at,
+            self._words_at, out, ends,
+        )  # fmt: skip
+        return out[:size], ends
+
+    def _spliced(self, batch: Batch, out: Array, ends: Array) -> Iterator[bytes]:
+        """Yield the kernel's rows with those of the exact reader in their places."""
+        start = 0
+        for place in np.flatnonzero(batch.exact):
+            stop = int(ends[place])
+            if stop > start:
+                yield out[start:stop].tobytes()
+            row = self.cells.row(batch.packets[int(place)], batch.moments[int(place)])
+            yield row.encode(errors="surrogateescape") + b"\n"
+            start = stop
+        if len(out) > start:
+            yield out[start:].tobytes()
+
+
+def _kind_of(column: Column) -> tuple[int, int]:
+    """Return how a column is printed, and its hex digits."""
+    row = column.type.row
+    if column.store == "wide":
+        return kernels_text.IPV6, 0
+    if column.store == "verdict":
+        return kernels_text.WORD, 0
+    kind = column.type.kind
+    for part in column.type.parts[:1]:
+        kind, row = ("ipv4" if part.startswith("ip.") else kind), row
+    if kind in ("ipv4", "mac", "timestamp"):
+        return {"ipv4": kernels_text.IPV4, "mac": kernels_text.MAC, "timestamp": kernels_text.TIME}[kind], 0
+    if row is not None and row.base == "hex" and kind != "bool":
+        return kernels_text.HEX, row.digits
+    return kernels_text.DECIMAL, 0
