@@ -57,12 +57,12 @@ class FileChunks:
         self._read = getattr(file, "read1", file.read)
         self._eager = hasattr(file, "read1") or isinstance(file, io.RawIOBase)
 
-    def read(self, wanted: int) -> bytes:
-        """Return the next bytes; a failure to read ends the stream and is told in `trouble`."""
+    def read(self, wanted: int, most: int = CHUNK_LEN) -> bytes:
+        """Return the next bytes, up to `most`; a failure to read ends the stream and is told in `trouble`."""
         if self.trouble:
             return b""
         try:
-            data = self._read(CHUNK_LEN if self._eager else wanted)
+            data = self._read(min(most, CHUNK_LEN) if self._eager else wanted)
         except OSError as error:
             self.trouble = f"reading failed: {error.strerror or error}"
             return b""
@@ -77,7 +77,7 @@ class FileChunks:
     def readinto(self, room: memoryview) -> int:
         """Read bytes to where they are wanted, and return how many; 0 at the end, as for `read`."""
         if not isinstance(self._file, io.FileIO):
-            data = self.read(len(room))[: len(room)]
+            data = self.read(len(room), len(room))
             room[: len(data)] = data
             return len(data)
         if self.trouble:

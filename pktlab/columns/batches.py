@@ -19,7 +19,7 @@ from pktlab.columns.plan import Place, plan_for
 from pktlab.columns.registry import FieldType, Registry, registry
 from pktlab.columns.rules import compile_rules
 from pktlab.columns.scan import Scan, Walked
-from pktlab.columns.windows import NO_TIME
+from pktlab.columns.windows import NO_TIME, WINDOW_LEN
 from pktlab.flows import Fragments
 from pktlab.packets import Packet
 from pktlab.wire.bindings import Binding
@@ -150,6 +150,7 @@ class Columns:
         read: int = 0,
         fragments: Fragments | None = None,
         moments: Moments | None = None,
+        window_len: int = WINDOW_LEN,
     ) -> Iterator[tuple[Batch, Result]]:
         """Yield the batches of a capture, in file order.
 
@@ -158,6 +159,7 @@ class Columns:
         work : done with each batch on any thread, before the exact reader's answers are in it
         threads : how many windows are worked on at a time
         read : packets that were read already; fragments, moments : what they left behind
+        window_len : bytes of a window
         """
         exact = ExactReader(self.bindings, fragments)
 
@@ -167,8 +169,9 @@ class Columns:
 
         first_ns, previous_ns = moments or (None, None)
         windows = Scan(
-            reader, self.plan, first_part, threads=threads, read=read, first_ns=first_ns, previous_ns=previous_ns
-        )
+            reader, self.plan, first_part, threads=threads, read=read, first_ns=first_ns, previous_ns=previous_ns,
+            window_len=window_len,
+        )  # fmt: skip
         for walked, (batch, result) in windows:
             for place in map(int, np.flatnonzero(batch.exact)):
                 packet = batch.packets[place] = exact.packet(walked.window.record(place))

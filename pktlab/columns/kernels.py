@@ -373,7 +373,7 @@ def walk(
             follower, after = np.int64(0), pos + header_len
             for place in range(heads[kind].own_first, heads[kind].own_last):
                 if own[place].number < 0:
-                    if pending & reach[own[place].kind]:
+                    if pending & reach[kind]:
                         status[packet] = EXACT
                 elif follower == 0 and numbers[own[place].number] == own[place].value:
                     follower = np.int64(own[place].kind)

@@ -17,7 +17,7 @@ from pktlab.capture import CaptureReader
 from pktlab.columns import kernels
 from pktlab.columns.plan import Place, Plan
 from pktlab.columns.terms import bits_of
-from pktlab.columns.windows import MAX_PACKETS, Window, Windows
+from pktlab.columns.windows import WINDOW_LEN, Window, Windows, max_packets
 
 __all__ = ["Scan", "Walked"]
 
@@ -136,6 +136,7 @@ class Scan(Generic[Result]):
     work : what is done with each window, on any thread; its result is given out with the window
     threads : how many windows are worked on at a time
     read : packets that were read already; first_ns, previous_ns : times of the first and the last of them
+    window_len : bytes of a window
     """
 
     def __init__(
@@ -148,15 +149,16 @@ class Scan(Generic[Result]):
         read: int = 0,
         first_ns: int | None = None,
         previous_ns: int | None = None,
+        window_len: int = WINDOW_LEN,
     ) -> None:
-        self.reader, self.plan, self.work = reader, plan, work
+        self.reader, self.plan, self.work, self.window_len = reader, plan, work, window_len
         self.before = read, first_ns, previous_ns
         self.threads = threads if reader.is_plain_file else 1
 
     def __iter__(self) -> Iterator[tuple[Walked, Result]]:
         spare = 0 if self.threads == 1 else self.threads
-        walked = deque(Walked(self.plan, MAX_PACKETS) for _ in range(spare + 1))
-        windows = Windows(self.reader, spare, *self.before)
+        walked = deque(Walked(self.plan, max_packets(self.window_len)) for _ in range(spare + 1))
+        windows = Windows(self.reader, spare, *self.before, window_len=self.window_len)
         if not spare:
             for window in windows:
                 yield walked[0], self._run(walked[0], window)

@@ -21,16 +21,24 @@ from pktlab.capture.records import NS_PER_S
 from pktlab.columns import kernels
 from pktlab.columns.filters.occurrences import Moments
 
-__all__ = ["Window", "Windows"]
+__all__ = ["WINDOW_LEN", "Window", "Windows", "max_packets"]
 
 Array = np.ndarray[Any, Any]
 WINDOW_LEN = 1 << 20
 """Bytes looked at together: they stay in the processor's cache while the kernels run."""
 PAD = 64
-MAX_PACKETS = WINDOW_LEN // 48
 NO_TIME = -(1 << 63)
 """Stands for a packet that has no time, or one that 64 bits do not hold."""
 _ODD_RUN = 256  # packets that are read one by one before the kernels are tried again
+
+
+def max_packets(window_len: int) -> int:
+    """Return how many packets a window may hold.
+
+    >>> max_packets(WINDOW_LEN), max_packets(64)
+    (21845, 256)
+    """
+    return max(window_len // 48, _ODD_RUN)
 
 
 class Index:
@@ -138,6 +146,7 @@ class Windows:
     reader : a capture; its packets from the next one on are given
     read : packets of it that were read already; first_ns, previous_ns : times of the first and the last of them
     spare : windows that are in use besides the one that is given out last; each is filled again after that
+    window_len : bytes of a window; a packet that is longer is read by the exact reader
     """
 
     def __init__(
@@ -147,16 +156,17 @@ class Windows:
         read: int = 0,
         first_ns: int | None = None,
         previous_ns: int | None = None,
+        window_len: int = WINDOW_LEN,
     ) -> None:
         self.reader = reader
         self._decoder: Any = reader.decoder
-        self._windows = cycle(
-            [Window(np.empty(WINDOW_LEN + PAD, np.uint8), Index(MAX_PACKETS)) for _ in range(spare + 1)]
-        )
+        self._len, room = window_len, max(window_len // 48, 1)
+        self._windows = cycle([Window(np.empty(window_len + PAD, np.uint8), Index(room)) for _ in range(spare + 1)])
         self._waits = reader.is_plain_file  # for a window to be full
         self._count = read  # packets given out
         self._first_ns, self._previous_ns = first_ns, previous_ns
         self._run = 1  # packets that are next read one by one
+        self._cut = 0  # bytes of a packet that has not all come yet
 
     def __iter__(self) -> Iterator[Window]:
         for window in self._windows_in_order():
@@ -185,9 +195,10 @@ class Windows:
             if isinstance(self._decoder, PcapDecoder):  # which does not come back from what is odd
                 yield from self._one_by_one(records)
                 break
-            run = list(islice(records, self._run))
+            wanted = self._run if self._waits else 1
+            run = list(islice(records, wanted))
             yield from self._one_by_one(iter(run))
-            if len(run) < self._run:
+            if len(run) < wanted:
                 break
             self._run = min(2 * self._run, _ODD_RUN)
         self.reader.close()
@@ -212,19 +223,19 @@ class Windows:
         if window.count >= _ODD_RUN:
             self._run = 1
         stream.put_back(window.data[pos:end].tobytes())
-        is_stuck = why == kernels.MORE and (is_end or (not pos and end == WINDOW_LEN))
+        is_stuck = why == kernels.MORE and (is_end or (not pos and end == self._len))
+        self._cut = end - pos if why == kernels.MORE and not is_stuck else 0
         return int(kernels.ODD) if is_stuck else int(why)
 
     def _read(self, stream: Any, room: memoryview) -> tuple[int, bool]:
         """Read what is there, of a file on a disk as much as there is room for; return how much, and if that is all."""
         end = 0
-        while end < WINDOW_LEN:
-            is_new = stream.pos == len(stream.data)
-            count = stream.read_into(room[end:WINDOW_LEN])
+        while end < self._len:
+            count = stream.read_into(room[end : self._len])
             end += count
             if not count:
                 return end, True
-            if is_new and not self._waits:
+            if end > self._cut and not self._waits:
                 break
         return end, False
 

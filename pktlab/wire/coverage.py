@@ -97,7 +97,7 @@ def coverage(packet: Dissection, index: int, *, whole: bool = False, cut: bool =
     if declared.index < len(layer.header._raw) and layer.header._raw[declared.index] is None:
         return None
     doubt = _fragment_doubt(packet.layers[:index], int(whole))
-    doubt = doubt or _header_doubt(layer)
+    doubt = doubt or _header_doubt(layer) or _field_doubt(layer, declared)
     if doubt is not None:
         return doubt
     at = layer.start + (declared.row.offset or 0)
@@ -150,6 +150,15 @@ def _header_doubt(layer: Layer) -> Doubt | None:
     if isinstance(error, Truncated) and not inside and error.offset + error.needed == layer.start + header_len:
         return _ran_out(error, f"of the {layer.protocol} header")
     return None
+
+
+def _field_doubt(layer: Layer, declared: FieldDecl) -> Doubt | None:
+    """Tell whether the field that a flag of the header promises is there at all."""
+    if layer.header is None or declared.index < len(layer.header._raw):
+        return None
+    if isinstance(layer.error, Truncated):
+        return _ran_out(layer.error, f"of {layer.error.layer}")
+    return Doubt(f"the header ends in front of {declared.row.name}", certain=True)
 
 
 def _stated_len(header: Header) -> int | None:

@@ -288,3 +288,11 @@ def test_of_a_pim_register_the_first_8_octets_are_summed() -> None:
 def test_cut_by_the_snapshot_length_is_unverified(data: bytes) -> None:
     judgements = judge(dissect(data[:-3], Ip), cut=True)
     assert judgements[1].verdict is Verdict.unverified
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_gre_header_that_ends_in_front_of_its_checksum_is_malformed(left: int) -> None:
+    """A flag promises the field; Hypothesis found that its absence was an AssertionError."""
+    gre = bytes.fromhex("80000800") + bytes(left)
+    data = bytes(IP(src="10.0.0.1", dst="10.0.0.2", proto=47) / gre)
+    assert judge(dissect(data, Ip))[1].note == f"ip.len leaves {left} of 2 bytes of gre.checksum"

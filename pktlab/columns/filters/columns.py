@@ -65,13 +65,23 @@ def vectorised(tree: Test, wanted: Wanted) -> Holds:
 class _Compiler:
     def __init__(self, wanted: Wanted) -> None:
         self.wanted = wanted
+        self.unsaid_tests = 0
+
+    def tests(self, nodes: Sequence[Test]) -> list[Holds]:
+        """Return tests, first those that columns can say: after them the others may not matter."""
+        found = []
+        for place, node in enumerate(nodes):
+            before = self.unsaid_tests
+            test = self.test(node)
+            found.append((self.unsaid_tests > before, place, test))
+        return [test for _, _, test in sorted(found, key=lambda one: one[:2])]
 
     def test(self, node: Test) -> Holds:
         match node:
             case And(parts):
-                return _joined([self.test(one) for one in parts], np.logical_and)
+                return _joined(self.tests(parts), np.logical_and)
             case Or(parts):
-                return _joined([self.test(one) for one in parts], np.logical_or)
+                return _joined(self.tests(parts), np.logical_or)
             case Not(inner):
                 return _negated(self.test(inner))
         try:
@@ -82,6 +92,7 @@ class _Compiler:
 
     def unsaid(self, node: Test) -> Holds:
         """Return the test of what columns cannot say: it may hold where one of its fields may be."""
+        self.unsaid_tests += 1
         fields = [self.wanted.names.find(name) for name in fields_of(node)]
         keys = self.wanted.somewhere(fields)
         if keys is None:

@@ -17,7 +17,7 @@ from pktlab.columns.plan import Plan, plan_for, rows_inside
 from pktlab.columns.registry import FieldType, Registry
 from pktlab.columns.rules import WALKED, Rules
 from pktlab.columns.scan import Walked
-from pktlab.columns.windows import MAX_PACKETS
+from pktlab.columns.windows import WINDOW_LEN, max_packets
 from pktlab.wire.coverage import IN_PIECES
 from pktlab.wire.header import Header
 from pktlab.wire.verdict import STATUS, Verdict
@@ -53,6 +53,7 @@ class Wanted:
         self._sums: dict[str, None] = {}
         self._some_fields: dict[str, None] = {}
         self._some_layers: dict[str, None] = {}
+        self._probes: dict[str, Plan] = {}
 
     def plan(self) -> Plan:
         """Return the plan of the first walk; reassembly needs every fragment, so each is for the exact reader."""
@@ -67,7 +68,7 @@ class Wanted:
 
     def field(self, name: str) -> bool:
         """Want a field of headers; tell whether kernels can take each occurrence of it."""
-        places = plan_for(self.rules, [name]).places[name]
+        places = self._probe(name).places[name]
         domain = DOMAINS[self.names.find(name).kind]
         takes = bool(places) and all(DOMAINS[place.row.kind] == domain for place in places)
         if takes and not self._hidden(name):
@@ -108,12 +109,18 @@ class Wanted:
         self._some_layers |= layers
         return [*names, *layers]
 
+    def _probe(self, name: str) -> Plan:
+        """Return the plan for one field alone."""
+        if name not in self._probes:
+            self._probes[name] = plan_for(self.rules, [name])
+        return self._probes[name]
+
     def _is_layer(self, name: str) -> bool:
         return any(kind is not None and kind.layer == name for kind in self.rules.kinds)
 
     def _hidden(self, name: str) -> list[str]:
         """Return the protocols in whose headers a walk may pass over an occurrence of a field."""
-        taken = plan_for(self.rules, [name]).here
+        taken = self._probe(name).here
         kinds = [(number, kind) for number, kind in enumerate(self.rules.kinds) if kind is not None]
         return sorted({kind.layer for number, kind in kinds if self._hides(number, kind, name, bool(taken[number]))})
 
@@ -215,4 +222,4 @@ class View:
 def second_walk(wanted: Wanted) -> Walked | None:
     """Return the arrays of the second walk; None if there is none."""
     plan = wanted.second_plan()
-    return None if plan is None else Walked(plan, MAX_PACKETS)
+    return None if plan is None else Walked(plan, max_packets(WINDOW_LEN))

@@ -1,0 +1,1 @@
+"""The bulk engine held against the exact reader."""

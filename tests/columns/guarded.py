@@ -1,0 +1,105 @@
+"""Run every kernel over packets that end right in front of memory that nobody may touch.
+
+``python -m tests.columns.guarded`` of itself would crash where a kernel reads behind the `PAD` of its buffer.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import io
+import mmap
+import sys
+
+import numpy as np
+
+from pktlab.capture import open_capture
+from pktlab.columns import kernels
+from pktlab.columns.batches import Columns
+from pktlab.columns.plan import plan_for
+from pktlab.columns.rules import compile_rules
+from pktlab.columns.scan import Walked
+from pktlab.columns.windows import PAD, Index, _clocks, _window_of
+
+from .captures import Piece, first_light, mutants, pcap, pcapng
+from .test_batches import NAMES
+
+PROT_NONE = 0
+ROOM = 4 * mmap.PAGESIZE
+
+
+class Guarded:
+    """Memory whose last readable byte is known."""
+
+    def __init__(self) -> None:
+        self._map = mmap.mmap(-1, ROOM + mmap.PAGESIZE)
+        start = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.mprotect(ctypes.c_void_p(start + ROOM), ctypes.c_size_t(mmap.PAGESIZE), PROT_NONE):
+            raise OSError(ctypes.get_errno(), "mprotect")
+        self.bytes = np.frombuffer(self._map, np.uint8, ROOM)
+
+    def put(self, data: bytes) -> np.ndarray:
+        """Return `data` with `PAD` bytes behind, which are the last."""
+        self.bytes[ROOM - PAD :] = 0xFF
+        self.bytes[ROOM - PAD - len(data) : ROOM - PAD] = np.frombuffer(data, np.uint8)
+        return self.bytes[ROOM - PAD - len(data) :]
+
+    def touch_behind(self) -> int:
+        """Read the byte behind the last."""
+        return ctypes.cast(self.bytes.ctypes.data + ROOM, ctypes.POINTER(ctypes.c_ubyte))[0]
+
+
+def walk(memory: Guarded, pieces: list[Piece]) -> int:
+    """Walk each packet alone, at every length, and take every field out of it; return how many there were."""
+    plans = [plan_for(compile_rules(), sums=None, every=True), Columns(NAMES).plan]
+    walked = [Walked(plan, 1) for plan in plans]
+    count = 0
+    for one in pieces:
+        for length in range(len(one.data) + 1):
+            piece = one._replace(data=one.data[:length], more=count % 2 * (len(one.data) - length))
+            window = _window_of(list(open_capture(io.BytesIO(pcapng([piece])))))
+            window.data = memory.put(piece.data)
+            for each in walked:
+                each.run(window)
+                for places in each.plan.places.values():
+                    for place in places:
+                        each.octets([place], place.row.width)
+                        if place.row.width < 8:
+                            each.values([place])
+            count += 1
+    return count
+
+
+def index(memory: Guarded, pieces: list[Piece]) -> int:
+    """Index captures that end at every byte; return how many there were."""
+    room, count = Index(8), 0
+    at = (room.starts, room.captured, room.lengths, room.times, room.links, room.fcs)
+    whole = pcapng([one._replace(options=bytes.fromhex("02000400000200000100030061626300")) for one in pieces])
+    with open_capture(io.BytesIO(whole)) as reader:
+        list(reader)
+        clocks = _clocks(list(reader.interfaces))
+    blocks = whole[28 + 20 * len(clocks) :]
+    records = pcap(pieces)[24:]
+    for length in range(len(blocks)):
+        kernels.index_pcapng(memory.put(blocks[:length]), 0, length, True, clocks, *at, room.flags)
+        count += 1
+    for length in range(len(records)):
+        kernels.index_pcap(memory.put(records[:length]), 0, length, True, 1000, 65535, 4, *at)
+        count += 1
+    return count
+
+
+def main(what: str) -> None:
+    """Run `what`: the kernels, or the proof that the guard bites."""
+    memory = Guarded()
+    if what == "touch":
+        memory.touch_behind()
+        return
+    packets = [one for one in first_light() if len(one.data) < 200]
+    print(
+        walk(memory, packets[:25] + mutants(5, 15)), index(memory, [one for one in packets if one.link_type == 1][:6])
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
