@@ -11,15 +11,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import TYPE_CHECKING, Self
 
-from pktlab.capture import CaptureReader, Hole, Merged, Record, canonical_link_type, open_capture, open_merged
+from pktlab.capture import CaptureReader, Hole, Merged, Record, canonical_link_type
 from pktlab.columns.filters import Clock, Filter, compile_filter
 from pktlab.errors import CaptureError, DamagedCapture
 from pktlab.flows import Fragments
 from pktlab.packets import Packet, time_text, tree_text
 from pktlab.schemas import load_schema
-from pktlab.tables import Tabular
+from pktlab.sources import Sources, is_stored, open_reader
+from pktlab.tables import Tabular, selected_tables, tables_of
 from pktlab.wire.bindings import Binding, bind
 from pktlab.wire.header import Header
 from pktlab.wire.packet import LINK_TYPES, PROTOCOLS
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AS", "Capture", "Packet", "Selection", "load_schema", "open", "packet", "time_text", "tree_text"]
 
-Source = str | os.PathLike[str] | BinaryIO
-Sources = Source | Sequence[Source]
 Protocols = Mapping[str, type[Header]]
 
 AS: dict[str, type[Header] | int] = {
@@ -61,7 +60,7 @@ class Capture(Tabular):
         self._protocols = protocols
         self._salvage = salvage
         self.bindings = tuple(bind(condition, header) for condition, header in (protocols or {}).items())
-        self.reader: CaptureReader | Merged = _open_reader(source, salvage)
+        self.reader: CaptureReader | Merged = open_reader(source, salvage)
         self._started = False
         self.first_ns: int | None = None
         """Time of the first packet that has one, ns since the epoch; None before it was read."""
@@ -173,31 +172,20 @@ class Capture(Tabular):
         return tuple((self._protocols or {}).values())
 
     def _batches(self, columns: Sequence[Wanted], size: int, threads: int) -> Iterator[Table]:
-        from pktlab.columns.exactly import exact_tables
-
         self._start()
-        packets = self._few()
-        if packets is not None:
-            yield from exact_tables(packets, columns, self.protocols, size=size)
-            return
-        from pktlab.columns.bulk import bulk_tables
-
-        assert isinstance(self.reader, CaptureReader)
-        yield from bulk_tables(self.reader, columns, self.bindings, size=size, threads=threads)
-
-    def _few(self) -> Iterator[Packet] | None:
-        """Return the packets of a small or a merged capture; None if it is for the kernels."""
-        if not isinstance(self.reader, CaptureReader):
-            return self.rest()
-        if _is_stored(self._source):
-            records = list(islice(self.reader, EXACT_FIRST + 1))
+        reader, packets = self.reader, None
+        if not isinstance(reader, CaptureReader):
+            packets = self.rest()
+        elif is_stored(self._source):
+            records = list(islice(reader, EXACT_FIRST + 1))
             if len(records) <= EXACT_FIRST:
-                return map(self.packet_of, records)
-            self._start()
-        return None
+                packets = map(self.packet_of, records)
+            else:
+                self._start()
+        yield from tables_of(packets, self.reader, columns, self.bindings, size=size, threads=threads)
 
     def _again(self) -> Capture:
-        if not _is_stored(self._source):
+        if not is_stored(self._source):
             raise CaptureError(f"{self.name}: a stream can be read once; iterate over it, or name a file")
         return Capture(self._source, self._protocols, salvage=self._salvage)
 
@@ -336,9 +324,7 @@ class Selection(Tabular):
         return self.capture.protocols
 
     def _batches(self, columns: Sequence[Wanted], size: int, threads: int) -> Iterator[Table]:
-        from pktlab.columns.exactly import exact_tables
-
-        return exact_tables(self.capture, columns, self.protocols, size=size, chosen=self.filter)
+        return selected_tables(self.capture, columns, self.protocols, self.filter, size)
 
     def where(self, condition: str | Filter) -> Selection:
         """Return those that pass another filter too."""
@@ -359,30 +345,6 @@ class Selection(Tabular):
 
     def __repr__(self) -> str:
         return f"<Selection of {self.capture!r} where {self.filter.text}>"
-
-
-def _open_reader(source: Sources, salvage: bool) -> CaptureReader | Merged:
-    several = _several(source)
-    if len(several) == 1:
-        return open_capture(several[0], salvage=salvage)
-    return open_merged(several, salvage=salvage)
-
-
-def _is_stored(source: Sources) -> bool:
-    return all(isinstance(one, str | os.PathLike) and one != "-" for one in _several(source))
-
-
-def _several(source: Sources) -> Sequence[Source]:
-    """Return what the user named as a list.
-
-    >>> _several("a.pcap"), _several(["a.pcap", "b.pcap"])
-    (['a.pcap'], ['a.pcap', 'b.pcap'])
-    """
-    if isinstance(source, str) or not isinstance(source, Sequence):
-        return [source]
-    if not source:
-        raise ValueError("name a capture to open")
-    return source
 
 
 def open(source: Sources, *, protocols: Protocols | None = None, salvage: bool = False) -> Capture:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pktlab.wire.header import Header
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pktlab.columns.cells import Wanted
     from pktlab.columns.table import Table
 
-__all__ = ["TABLE_LEN", "Tabular"]
+__all__ = ["TABLE_LEN", "Tabular", "selected_tables", "tables_of"]
 
 TABLE_LEN = 65_536
 """Rows of a table that is one of many."""
@@ -52,3 +52,29 @@ class Tabular:
         from pktlab.columns.cells import wanted
 
         return self._batches(wanted(names, self.protocols), size, threads)
+
+
+def tables_of(
+    packets: Iterable[Any] | None,
+    reader: Any,
+    columns: Sequence[Wanted],
+    bindings: Sequence[Any],
+    *,
+    size: int,
+    threads: int,
+) -> Iterator[Table]:
+    """Return the tables of `packets`, a few; or, if that is None, of all that `reader` has, by the kernels."""
+    if packets is not None:
+        return selected_tables(packets, columns, [one.protocol for one in bindings], None, size)
+    from pktlab.columns.bulk import bulk_tables
+
+    return bulk_tables(reader, columns, bindings, size=size, threads=threads)
+
+
+def selected_tables(
+    packets: Iterable[Any], columns: Sequence[Wanted], protocols: Sequence[type[Header]], chosen: Any, size: int
+) -> Iterator[Table]:
+    """Return the tables of those of `packets` that pass, by the exact reader."""
+    from pktlab.columns.exactly import exact_tables
+
+    return exact_tables(packets, columns, protocols, size=size, chosen=chosen)
