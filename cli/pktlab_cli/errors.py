@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from pktlab.errors import DamagedCapture, FilterError, PktlabError
 if TYPE_CHECKING:
     from pktlab.capture import CaptureReader, Hole, Merged
 
-__all__ = ["DAMAGED", "FOUND", "INTERRUPTED", "UNUSABLE", "ending", "note", "run", "tell"]
+__all__ = ["DAMAGED", "FOUND", "INTERRUPTED", "UNUSABLE", "ending", "note", "run", "tell", "tell_what_is_logged"]
 
 FOUND, UNUSABLE, DAMAGED, INTERRUPTED = 1, 2, 3, 130
 _COMPLETE = "_PKTLAB_COMPLETE"
@@ -101,6 +102,23 @@ def note(text: str) -> None:
     """Say in a line on standard error what is no error, but worth knowing."""
     sys.stdout.flush()
     _say(text, 0)
+
+
+class _Notes(logging.Handler):
+    """Says what the library has to say."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it."""
+        note(record.getMessage())
+
+
+def tell_what_is_logged() -> None:
+    """Have what the library logs, such as that kernels are being compiled, told on standard error."""
+    logger = logging.getLogger("pktlab")
+    if not logger.handlers:
+        logger.addHandler(_Notes())
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
 
 
 def _invoke(command: click.Command, arguments: Sequence[str]) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pktlab_cli.errors import tell_what_is_logged
 from pktlab_cli.groups import ExampleCommand
 from pktlab_cli.hextext import read_hex
 from pktlab_cli.printing import Printer
@@ -149,6 +150,7 @@ def packets_of(
     """
     from pktlab import api
 
+    tell_what_is_logged()
     if not source and source != "":
         raise _misuse("name a capture FILE, or - for standard input")
     if condition is None:

@@ -14,6 +14,7 @@ written for. Sums are taken over little-endian words and swapped at the end (RFC
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,10 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-__all__ = ["SUPPORTED", "census", "copy", "extract", "halve", "index_pcap", "index_pcapng", "tally", "walk"]
+__all__ = [
+    "SUPPORTED", "census", "copy", "extract", "halve", "index_pcap", "index_pcapng", "is_compiled", "tally",
+    "walk",
+]  # fmt: skip
 
 SUPPORTED = sys.byteorder == "little"
 EXACT = 1  # status of a packet: the exact reader has to answer
@@ -32,6 +36,13 @@ HAND_OVER = 100  # no verdict: why it cannot be told is for the exact reader to 
 FULL, MORE, ODD = 0, 1, 2  # why indexing ended: no room, the bytes end, something that is no plain packet
 
 _options: dict[str, Any] = {"nogil": True, "cache": True}
+
+
+def is_compiled() -> bool:
+    """Tell whether the kernels lie compiled on the disk, or are in memory."""
+    cache = getattr(walk, "_cache", None)
+    known = getattr(getattr(cache, "_cache_file", None), "_index_path", "")
+    return bool(walk.signatures) or Path(known).is_file()
 
 
 @intrinsic

@@ -6,6 +6,7 @@ order. Memory is the windows in use and does not grow with the file.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +23,7 @@ from pktlab.columns.windows import WINDOW_LEN, Window, Windows, max_packets
 __all__ = ["Scan", "Walked"]
 
 Array = np.ndarray[Any, Any]
+_log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
@@ -157,6 +159,8 @@ class Scan(Generic[Result]):
 
     def __iter__(self) -> Iterator[tuple[Walked, Result]]:
         spare = 0 if self.threads == 1 else self.threads
+        if not kernels.is_compiled():
+            _log.info("compiling the kernels: done once, some seconds")
         walked = deque(Walked(self.plan, max_packets(self.window_len)) for _ in range(spare + 1))
         windows = Windows(self.reader, spare, *self.before, window_len=self.window_len)
         if not spare:

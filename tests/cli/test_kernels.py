@@ -1,0 +1,29 @@
+"""The first use compiles the kernels: that is said once, on standard error."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pktlab
+from pktlab.capture import open_writer
+
+
+def test_compiling_is_said_once(first_light: Path, tmp_path: Path) -> None:
+    large = tmp_path / "large.pcap"
+    with pktlab.open(first_light) as capture:
+        records = [packet.record for packet in capture if packet.link_type == 1]
+    with open_writer(large) as writer:
+        for _ in range(1100 // len(records) + 1):
+            for record in records:
+                writer.write(record)
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    command = [sys.executable, "-m", "pktlab_cli", "dissect", str(large), "-T", "fields", "-e", "ip.src"]
+    first, again = (
+        subprocess.run(command, env=environment, capture_output=True, text=True, check=True) for _ in range(2)
+    )
+    assert first.stderr.splitlines() == ["pktlab: compiling the kernels: done once, some seconds"]
+    assert again.stderr == ""
+    assert first.stdout == again.stdout
