@@ -61,7 +61,10 @@ FORMS = ("text", "tree", "fields", "csv", "json", "jsonl", "arrow", "parquet")
 @slice_options
 @click.option("-V", "--tree", "wants_tree", is_flag=True, help="A tree for each packet, the same as -T tree.")
 @click.option("-x", "--hexdump", "wants_hex", is_flag=True, help="The bytes too: beside the tree, or below the line.")
-@click.option("-T", "form", type=click.Choice(FORMS), help="Form; text, a line a packet, if not given.")
+@click.option(
+    "-T", "form", type=click.Choice(FORMS), metavar="FORM",
+    help="text (a line a packet, if not given), tree, fields, csv, json, jsonl, arrow, parquet.",
+)  # fmt: skip
 @click.option("-e", "names", multiple=True, metavar="FIELD", help="This field only; may be repeated.")
 @settings_option
 @click.option("--ranges", is_flag=True, help="Where each field lies: its bytes, and in JSON its bits.")

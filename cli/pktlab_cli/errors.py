@@ -51,7 +51,10 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
     except click.ClickException as error:
         return _say(_usage_text(error), UNUSABLE)
     except OSError as error:
-        return _say(f"{error.filename or 'standard output'}: {error.strerror or error}", UNUSABLE)
+        status = _say(f"{error.filename or 'standard output'}: {error.strerror or error}", UNUSABLE)
+        if error.filename is None:
+            _give_up_stdout()
+        return status
 
 
 def tell(error: PktlabError) -> int:

@@ -57,10 +57,9 @@ def column_differences(
     got = [values for batch, _ in batches for values in by_packet(batch)]
     known = registry(one.protocol for one in bindings)
     wanted, first, previous = [], None, None
-    for number, packet in enumerate(capture):
-        first = packet.time_ns if number == 0 else first
-        previous = packet.time_ns if number == 0 else previous
-        asked = Occurrences(packet, known, Moments(first, previous))
+    for packet in capture:
+        first = packet.time_ns if first is None else first
+        asked = Occurrences(packet, known, Moments(first, packet.time_ns if previous is None else previous))
         previous = packet.time_ns
         wanted.append({name: found[0] for name in names if (found := asked.values(name))})
     found = [] if len(got) == len(wanted) else [f"{len(got)} packets, not {len(wanted)}"]
