@@ -8,15 +8,13 @@ result tells which way it came.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pktlab.api import Capture
 from pktlab.capture import CaptureReader
-from pktlab.flows import Fragments
 from pktlab.health import Health
-from pktlab.wire.bindings import Binding
 from pktlab.wire.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -56,7 +54,7 @@ def _judge_rest(capture: Capture, health: Health, threads: int) -> Iterator[int]
         return
     from pktlab.columns.judging import judged_windows
 
-    bulk = _Bulk(health, capture.bindings, capture.fragments)
+    bulk = _Bulk(health, capture)
     for judged in judged_windows(capture.reader, capture.bindings, threads=threads, read=health.packets):
         for place, link_type in judged.window.first_of_links():
             capture.note_link_type(link_type, judged.window.first + place)
@@ -68,12 +66,11 @@ def _judge_rest(capture: Capture, health: Health, threads: int) -> Iterator[int]
 class _Bulk:
     """Brings verdicts that were given in bulk to a `Health`."""
 
-    def __init__(self, health: Health, bindings: Sequence[Binding], fragments: Fragments) -> None:
-        from pktlab.columns.batches import ExactReader
+    def __init__(self, health: Health, capture: Capture) -> None:
         from pktlab.columns.judging import VERDICTS, Senders
 
         self.health = health
-        self.exact = ExactReader(bindings, fragments)
+        self.packet_of = capture.packet_of
         self.senders = Senders()
         self.bad_sums: Counter[int] = Counter()  # by sender, stored and right value
         self.verdicts = VERDICTS
@@ -89,7 +86,7 @@ class _Bulk:
         if counts[:, self.listed].any():
             self.ask(judged, asked)
         for place in asked.nonzero()[0]:
-            self.health.add(self.exact.packet(judged.window.record(int(place))))
+            self.health.add(self.packet_of(judged.window.record(int(place))))
         if asked.any():
             counts = census(judged, asked)
         self.count(judged, asked, counts)

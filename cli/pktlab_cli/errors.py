@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -107,19 +106,15 @@ def note(text: str) -> None:
     _say(text, 0)
 
 
-class _Notes(logging.Handler):
-    """Says what the library has to say."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Say it."""
-        note(record.getMessage())
-
-
 def tell_what_is_logged() -> None:
     """Have what the library logs, such as that kernels are being compiled, told on standard error."""
+    import logging  # here, since most of a start-up without a capture would be this
+
     logger = logging.getLogger("pktlab")
     if not logger.handlers:
-        logger.addHandler(_Notes())
+        handler = logging.Handler()
+        handler.emit = lambda record: note(record.getMessage())  # type: ignore[method-assign]
+        logger.addHandler(handler)
         logger.setLevel(logging.INFO)
         logger.propagate = False
 

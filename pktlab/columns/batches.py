@@ -18,20 +18,17 @@ from pktlab.columns.filters.occurrences import Moments, Occurrences
 from pktlab.columns.plan import Place, plan_for
 from pktlab.columns.registry import FieldType, Registry, registry
 from pktlab.columns.rules import compile_rules
-from pktlab.columns.scan import Scan, Walked
-from pktlab.columns.windows import NO_TIME, WINDOW_LEN
+from pktlab.columns.scan import STATUSES, VERDICTS, Scan, Walked
+from pktlab.columns.windows import WINDOW_LEN
 from pktlab.flows import Fragments
 from pktlab.packets import Packet
 from pktlab.wire.bindings import Binding
-from pktlab.wire.verdict import STATUS, Verdict
+from pktlab.wire.verdict import Verdict
 
 __all__ = ["VERDICTS", "Batch", "Columns", "ExactReader"]
 
 Array = np.ndarray[Any, Any]
-VERDICTS = (None, *Verdict)
-"""What the codes of the kernels stand for."""
 _BAD = VERDICTS.index(Verdict.bad)
-_STATUS = np.array([0, *(STATUS[verdict] for verdict in Verdict)], np.int64)
 _NUMBERS = frozenset({"uint", "int", "bool", "enum", "flags", "ipv4", "mac", "timestamp"})
 
 
@@ -204,9 +201,9 @@ class Columns:
                 if column.source == "cause":
                     batch.exact |= codes == _BAD
                     return [None] * walked.count, np.zeros(walked.count, np.bool_)
-                return (_STATUS[codes] if column.source == "status" else codes.copy()), codes > 0
+                return (STATUSES[codes] if column.source == "status" else codes.copy()), codes > 0
             case "frame":
-                return _frame_values(column.name, walked)
+                return walked.window.frame(column.name)
         return [None] * walked.count, np.zeros(walked.count, np.bool_)
 
     def _answer(self, batch: Batch, place: int, occurrences: Occurrences) -> None:
@@ -220,39 +217,10 @@ class Columns:
                 continue
             value = found[0]
             if column.store == "wide":
-                octets = bytes.fromhex("") if isinstance(value, str) else value
-                batch.values[column.name][place] = np.frombuffer(octets, np.uint8)
+                batch.values[column.name][place] = np.frombuffer(value, np.uint8)
             elif column.store == "verdict":
                 batch.values[column.name][place] = VERDICTS.index(Verdict(value.decode()))
             elif column.store == "number":
                 batch.values[column.name][place] = int.from_bytes(value, "big") if isinstance(value, bytes) else value
             else:
                 batch.values[column.name][place] = value
-
-
-def _frame_values(name: str, walked: Walked) -> tuple[Array, Array]:
-    """Return what the capture says of each packet."""
-    index, count = walked.window.index, walked.count
-    has = np.ones(count, np.bool_)
-    match name:
-        case "frame.number":
-            return np.arange(walked.window.first, walked.window.first + count), has
-        case "frame.len":
-            return index.lengths[:count].copy(), has
-        case "frame.cap_len":
-            return index.captured[:count].copy(), has
-        case "frame.interface_id":
-            return walked.window.interface_ids()
-    times = index.times[:count].copy()
-    has = times != NO_TIME
-    if name == "frame.time_relative":
-        return np.where(has, times - (walked.window.first_ns or 0), 0), has
-    if name == "frame.time_delta":
-        before = np.concatenate([[_known(walked.window.previous_ns, times[0])], times[:-1]])
-        return np.where(has & (before != NO_TIME), times - before, 0), has
-    return times, has
-
-
-def _known(time_ns: int | None, first_ns: int) -> int:
-    """Return the time before the first packet of a window; the first of the capture comes 0 ns after itself."""
-    return int(first_ns) if time_ns is None else time_ns

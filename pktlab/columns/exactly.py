@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pktlab.columns.cells import Wanted, from_values
-from pktlab.columns.filters.occurrences import Moments, Occurrences, PacketLike
+from pktlab.columns.filters import Clock, Filter
+from pktlab.columns.filters.occurrences import Occurrences, PacketLike
 from pktlab.columns.registry import registry
 from pktlab.columns.table import Table
 from pktlab.wire.header import Header
-
-if TYPE_CHECKING:
-    from pktlab.columns.filters import Filter
 
 __all__ = ["exact_tables"]
 
@@ -37,7 +35,9 @@ def exact_tables(
     known = registry(protocols)
     rows: list[list[Any]] = []
     given = False
-    for packet, moments in _with_moments(packets):
+    clock = Clock()
+    for packet in packets:
+        moments = clock.moments(packet.record.time_ns)
         if chosen is not None and not chosen.matches(packet, moments):
             continue
         asked = Occurrences(packet, known, moments)
@@ -52,14 +52,3 @@ def exact_tables(
 def _table(columns: Sequence[Wanted], rows: Sequence[Sequence[Any]]) -> Table:
     found = zip(*rows, strict=True) if rows else [()] * len(columns)
     return Table({one.name: from_values(one, values) for one, values in zip(columns, found, strict=True)})
-
-
-def _with_moments(packets: Iterable[PacketLike]) -> Iterator[tuple[PacketLike, Moments]]:
-    """Yield each packet with what its times count from."""
-    first: int | None = None
-    previous: int | None = None
-    for packet in packets:
-        now = packet.record.time_ns
-        first = now if first is None else first
-        yield packet, Moments(first, now if previous is None else previous)
-        previous = now

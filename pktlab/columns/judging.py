@@ -15,17 +15,14 @@ from pktlab.capture import CaptureReader
 from pktlab.columns import kernels
 from pktlab.columns.plan import Place, plan_for
 from pktlab.columns.rules import compile_rules
-from pktlab.columns.scan import Scan, Walked
+from pktlab.columns.scan import VERDICTS, Scan, Walked
 from pktlab.columns.windows import Window
 from pktlab.wire.bindings import Binding
 from pktlab.wire.values import ipv4_text, ipv6_text
-from pktlab.wire.verdict import Verdict
 
 __all__ = ["VERDICTS", "Judged", "Senders", "census", "judged_windows"]
 
 Array = np.ndarray[Any, Any]
-VERDICTS: tuple[Verdict | None, ...] = (None, *Verdict)
-"""What the codes of the kernels stand for."""
 _IPV4 = 0xFFFF << 48
 """First half of the key of an IPv4 address, which no unicast IPv6 address starts with."""
 _IPV4_KEY = _IPV4 - (1 << 64)

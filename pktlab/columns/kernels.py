@@ -30,7 +30,7 @@ __all__ = [
 SUPPORTED = sys.byteorder == "little"
 EXACT = 1  # status of a packet: the exact reader has to answer
 
-GOOD, BAD, PARTIAL, ABSENT, UNVERIFIED = 1, 2, 3, 4, 6  # places in `judging.VERDICTS`
+GOOD, BAD, PARTIAL, ABSENT, UNVERIFIED = 1, 2, 3, 4, 6  # places in `scan.VERDICTS`
 FIRST_SUM, ZERO = 16, 31  # as in `terms`
 HAND_OVER = 100  # no verdict: why it cannot be told is for the exact reader to say
 FULL, MORE, ODD = 0, 1, 2  # why indexing ended: no room, the bytes end, something that is no plain packet
@@ -207,7 +207,7 @@ def index_pcapng(data, pos, end, little, interfaces, starts, captured, lengths, 
 def walk(
     data, starts, captured, lengths, links, fcs, flags, count, firsts,
     heads, fields, sums, tests, branches, lookups, own, tables,
-    here, deep, reach, slots, judged, need, every, judging,
+    here, deep, reach, slots, judged, need, every, pieces,
     places, payloads, status, verdicts, found, expected,
 ):  # fmt: skip
     """Walk `count` packets from header to header, as far as something is needed; judge checksums on the way.
@@ -221,7 +221,7 @@ def walk(
         may find in it or anywhere behind it
     slots, judged : int32 by kind: row of `places` and of `verdicts`, or -1
     need : bits of all that the query wants; every : every occurrence, not only the first
-    judging : checksums are judged, so that fragments go to the exact reader
+    pieces : fragments go to the exact reader
     places : int32, shape (slots, packets): where the first header of a kind starts in its packet; given as -1
     payloads : int32, of the same shape: bytes behind that header that belong to it; -1 where some are not there
     status : uint8 a packet, EXACT or 0
@@ -286,7 +286,7 @@ def walk(
                 break
             if not every:
                 pending &= ~here[kind]
-            if judging:
+            if pieces:
                 is_piece = False
                 for place in range(heads[kind].piece_first, heads[kind].piece_last):
                     is_piece |= not failed >> branches[place].group & 1

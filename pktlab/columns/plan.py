@@ -43,6 +43,7 @@ class Plan:
     here, deep, reach : int64 by kind; slots, judged : int32 by kind; need : all bits; see `kernels.walk`
     places : by wanted field, where it can be taken from
     protocols : of the rows of `verdicts`
+    pieces : fragments go to the exact reader, as they have to where checksums are judged
     """
 
     rules: Rules
@@ -55,11 +56,7 @@ class Plan:
     every: bool
     places: dict[str, list[Place]]
     protocols: tuple[str, ...]
-
-    @property
-    def judging(self) -> bool:
-        """Whether checksums are judged."""
-        return bool(self.protocols)
+    pieces: bool
 
 
 def plan_for(
@@ -69,6 +66,7 @@ def plan_for(
     layers: Iterable[str] = (),
     sums: Iterable[str] | None = (),
     every: bool = False,
+    pieces: bool = False,
 ) -> Plan:
     """Return the plan for a query.
 
@@ -77,8 +75,9 @@ def plan_for(
     names : of fields; layers : of protocols of which it is asked whether they are there
     sums : protocols whose checksums are judged; None for all that have one
     every : all occurrences matter, not only the outermost
+    pieces : fragments go to the exact reader even if no checksum is judged
     """
-    return _Planner(rules, every).plan(names, tuple(layers), sums)
+    return _Planner(rules, every).plan(names, tuple(layers), sums, pieces)
 
 
 class _Planner:
@@ -90,7 +89,7 @@ class _Planner:
         self.slot_count = 0
         self.bits = 0
 
-    def plan(self, names: Sequence[str], layers: Sequence[str], sums: Iterable[str] | None) -> Plan:
+    def plan(self, names: Sequence[str], layers: Sequence[str], sums: Iterable[str] | None, pieces: bool) -> Plan:
         """Give each wanted thing its bit."""
         places = {name: self.field(name) for name in dict.fromkeys(names)}
         for layer in layers:
@@ -101,6 +100,7 @@ class _Planner:
         return Plan(
             self.rules, np.array(self.here, np.int64), np.array(self.deep, np.int64), reach, self.slots, self.judged,
             (1 << min(self.bits, _MAX_BITS)) - 1, self.every, places, protocols,
+            pieces or bool(protocols),
         )  # fmt: skip
 
     def new_bit(self) -> int:

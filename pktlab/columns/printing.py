@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pktlab.columns.filters.occurrences import Moments, Occurrences
-from pktlab.columns.registry import FieldType, Registry
+from pktlab.columns.registry import FieldType, Registry, registry
+from pktlab.packets import Packet, time_text
 from pktlab.wire.bindings import EITHER_END
 
-if TYPE_CHECKING:
-    from pktlab.packets import Packet
-
-__all__ = ["Cells", "Layout", "time_text"]
+__all__ = ["Cells", "Layout"]
 
 
 @dataclass(frozen=True)
@@ -47,8 +45,6 @@ class Cells:
     """
 
     def __init__(self, names: Sequence[str], layout: Layout = Layout(), known: Registry | None = None) -> None:
-        from pktlab.columns.registry import registry
-
         self.names = list(names)
         self.layout = layout
         self.known = registry() if known is None else known
@@ -81,7 +77,7 @@ class Cells:
         return f"{layout.quote}{cell}{layout.quote}"
 
 
-_Texts = Callable[["Packet", Occurrences], Sequence[str]]
+_Texts = Callable[[Packet, Occurrences], Sequence[str]]
 
 
 def _texts_of(one: FieldType) -> _Texts:
@@ -102,13 +98,3 @@ def _plain(value: Any) -> str:
         except UnicodeDecodeError:
             return value.hex()
     return str(int(value))
-
-
-def time_text(time_ns: int) -> str:
-    """Return ns as seconds with nine digits.
-
-    >>> time_text(-5), time_text(1_500_000_000)
-    ('-0.000000005', '1.500000000')
-    """
-    seconds, rest = divmod(abs(time_ns), 1_000_000_000)
-    return f"{'-' if time_ns < 0 else ''}{seconds}.{rest:09d}"

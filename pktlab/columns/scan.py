@@ -19,10 +19,15 @@ from pktlab.columns import kernels
 from pktlab.columns.plan import Place, Plan
 from pktlab.columns.terms import bits_of
 from pktlab.columns.windows import WINDOW_LEN, Window, Windows, max_packets
+from pktlab.wire.verdict import STATUS, Verdict
 
-__all__ = ["Scan", "Walked"]
+__all__ = ["STATUSES", "VERDICTS", "Scan", "Walked"]
 
 Array = np.ndarray[Any, Any]
+VERDICTS: tuple[Verdict | None, ...] = (None, *Verdict)
+"""What the codes of the kernels stand for."""
+STATUSES = np.array([0, *(STATUS[verdict] for verdict in Verdict)], np.int64)
+"""tshark's number for each of them."""
 _log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
@@ -56,7 +61,7 @@ class Walked:
         kernels.walk(
             window.data, index.starts, index.captured, index.lengths, index.links, index.fcs, index.flags,
             window.count, _firsts(plan, window.link_types), *plan.rules.arrays,
-            plan.here, plan.deep, plan.reach, plan.slots, plan.judged, plan.need, plan.every, plan.judging,
+            plan.here, plan.deep, plan.reach, plan.slots, plan.judged, plan.need, plan.every, plan.pieces,
             self._places, self._payloads, self._status, self._verdicts, self._found, self._expected,
         )  # fmt: skip
 

@@ -16,7 +16,6 @@ from pktlab.capture import CaptureReader
 from pktlab.columns.batches import ExactReader
 from pktlab.columns.filters import Clock, Filter
 from pktlab.columns.filters.columns import vectorised
-from pktlab.columns.filters.occurrences import Moments
 from pktlab.columns.filters.wanted import View, Wanted, second_walk
 from pktlab.columns.registry import registry
 from pktlab.columns.rules import compile_rules
@@ -61,13 +60,12 @@ class Where:
 
     def windows(self, reader: CaptureReader, *, threads: int = 1, read: int = 0) -> Iterator[Chosen]:
         """Yield the windows of a capture, of which `read` packets were read already, in file order."""
-        if not self._wanted.needs_clock:
-            for _, chosen in Scan(reader, self._plan, self._choose, threads=threads, read=read):
-                yield chosen
-            return
-        for walked, _ in Scan(reader, self._plan, lambda _: None, threads=threads, read=read):
-            yield self._choose(walked)  # here and not before, since the clock only goes forward
-            self._pass_over(walked.window)
+        first_ns, previous_ns = self.clock.first_ns, self.clock.previous_ns
+        scan = Scan(
+            reader, self._plan, self._choose, threads=threads, read=read, first_ns=first_ns, previous_ns=previous_ns
+        )
+        for _, chosen in scan:
+            yield chosen
 
     def passing(
         self,
@@ -87,30 +85,16 @@ class Where:
             watch(window)
             for place in np.flatnonzero(passes | asked).tolist():
                 packet = exact.packet(window.record(place)) if asked[place] else None
-                if packet is None or self.filter.matches(packet, self._moments(window, place)):
+                if packet is None or self.filter.matches(packet, window.moments(place)):
                     yield window, place, packet
 
     def _choose(self, walked: Walked) -> Chosen:
         if not hasattr(self._local, "second"):
             self._local.second = second_walk(self._wanted)
-        view = View(walked, self._local.second, (self.clock.first_ns, self.clock.previous_ns))
+        view = View(walked, self._local.second)
         surely, maybe = self._holds(view)
         asked = walked.exact | (maybe & ~surely)
         if self._wanted.has_lengths:
             lengths, has = view.lengths()
             asked |= has & (lengths < 0)
         return Chosen(walked.window, surely & ~asked, asked)
-
-    def _moments(self, window: Window, place: int) -> Moments | None:
-        if not self._wanted.needs_clock:
-            return None
-        first, before = self.clock.first_ns, self.clock.previous_ns
-        if first is None:
-            first = window.first_time_ns()
-        before = window.time_ns(place - 1) if place else before
-        return Moments(first, window.time_ns(place) if before is None else before)
-
-    def _pass_over(self, window: Window) -> None:
-        clock = self.clock
-        clock.first_ns = window.first_time_ns() if clock.first_ns is None else clock.first_ns
-        clock.previous_ns = window.time_ns(window.count - 1)

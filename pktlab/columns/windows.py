@@ -80,26 +80,52 @@ class Window:
         self.header_len = 0
         self.decoder: Any = None
 
-    def interface_ids(self) -> tuple[Array, Array]:
-        """Return the interface of each packet, int64, and which packets have one."""
+    def frame(self, name: str) -> tuple[Array, Array]:
+        """Return what the capture says of each packet, int64, and of which it says it; `name` is a ``frame.`` field."""
+        index, has = self.index, np.ones(self.count, np.bool_)
+        match name:
+            case "frame.number":
+                return np.arange(self.first, self.first + self.count), has
+            case "frame.len":
+                return index.lengths[: self.count].copy(), has
+            case "frame.cap_len":
+                return index.captured[: self.count].copy(), has
+            case "frame.interface_id":
+                return self._interface_ids()
+        return self._times(name)
+
+    def _interface_ids(self) -> tuple[Array, Array]:
         if self.packets is not None:
             known = [packet.interface_id for packet in self.packets]
             return np.array([one or 0 for one in known], np.int64), np.array([one is not None for one in known])
         is_told = isinstance(self.decoder, PcapngDecoder)
         return self.index.links[: self.count].astype(np.int64), np.full(self.count, is_told)
 
+    def _times(self, name: str) -> tuple[Array, Array]:
+        times = self.index.times[: self.count].copy()
+        has = times != NO_TIME
+        if name in ("frame.time_relative", "frame.time_delta") and not self.has_origin:
+            return times, np.zeros(self.count, np.bool_)
+        if name == "frame.time_relative":
+            return np.where(has, times - (self.first_ns or 0), 0), has
+        if name == "frame.time_delta":
+            before = np.concatenate([[times[0] if self.previous_ns is None else self.previous_ns], times[:-1]])
+            return np.where(has & (before != NO_TIME), times - before, 0), has
+        return times, has
+
     def moments(self, place: int) -> Moments:
         """Return what the relative times of a packet count from."""
-        previous = self._time(place - 1) if place else self.previous_ns
-        return Moments(self.first_ns, self._time(place) if previous is None else previous)
-
-    def _time(self, place: int) -> int | None:
-        time_ns = int(self.index.times[place])
-        return None if time_ns == NO_TIME else time_ns
+        previous = self.time_ns(place - 1) if place else self.previous_ns
+        return Moments(self.first_ns, self.time_ns(place) if previous is None else previous)
 
     def time_ns(self, place: int) -> int | None:
         """Return the time of a packet, ns since the epoch; None if it has none."""
         return int(self.index.times[place]) if self.packets is None else self.packets[place].time_ns
+
+    @property
+    def has_origin(self) -> bool:
+        """Whether 64 bits hold the times that relative times count from."""
+        return all(_bounded(one or 0) != NO_TIME for one in (self.first_ns, self.previous_ns))
 
     def first_time_ns(self) -> int | None:
         """Return the time of the first packet that has one."""
@@ -170,12 +196,10 @@ class Windows:
 
     def __iter__(self) -> Iterator[Window]:
         for window in self._windows_in_order():
-            window.first_ns, window.previous_ns = self._first_ns, self._previous_ns
-            times = window.index.times[: window.count]
             if self._first_ns is None:
-                known = times[times != NO_TIME]
-                self._first_ns = window.first_ns = int(known[0]) if len(known) else None
-            self._previous_ns = int(times[-1]) if times[-1] != NO_TIME else None
+                self._first_ns = window.first_time_ns()
+            window.first_ns, window.previous_ns = self._first_ns, self._previous_ns
+            self._previous_ns = window.time_ns(window.count - 1)
             yield window
 
     def _windows_in_order(self) -> Iterator[Window]:

@@ -30,7 +30,7 @@ from pktlab.columns.filters.nodes import (
     Value,
     fields_of,
 )
-from pktlab.columns.filters.wanted import CLOCKED, View, Wanted
+from pktlab.columns.filters.wanted import View, Wanted
 from pktlab.columns.registry import FieldType
 from pktlab.wire.verdict import Verdict
 
@@ -58,7 +58,6 @@ class _Unsaid(Exception):
 
 def vectorised(tree: Test, wanted: Wanted) -> Holds:
     """Return the function over windows that a checked filter is; what it asks for is noted in `wanted`."""
-    wanted.needs_clock = not CLOCKED.isdisjoint(fields_of(tree))
     return _Compiler(wanted).test(tree)
 
 
@@ -229,7 +228,7 @@ class _Compiler:
         """Return the occurrences of a field: one for each kind of header that has it."""
         wanted, name = self.wanted, field.name
         if field.source == "frame" and DOMAINS[field.kind] != "str":
-            return lambda view: [_as_one(view.frame(name))]
+            return lambda view: [_as_one(view.window.frame(name))]
         if name.endswith(".checksum.status"):
             protocol = wanted.checksum(name)
             return lambda view: [_as_one(view.status(protocol))]

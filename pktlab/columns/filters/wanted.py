@@ -16,38 +16,26 @@ from pktlab.columns.filters.check import DOMAINS
 from pktlab.columns.plan import Plan, plan_for, rows_inside
 from pktlab.columns.registry import FieldType, Registry
 from pktlab.columns.rules import WALKED, Rules
-from pktlab.columns.scan import Walked
+from pktlab.columns.scan import STATUSES, Walked
 from pktlab.columns.windows import WINDOW_LEN, max_packets
 from pktlab.wire.coverage import IN_PIECES
 from pktlab.wire.header import Header
-from pktlab.wire.verdict import STATUS, Verdict
 
-__all__ = ["CLOCKED", "View", "Wanted"]
+__all__ = ["View", "Wanted"]
 
 Array = np.ndarray[Any, Any]
-CLOCKED = frozenset({"frame.time_relative", "frame.time_delta"})
-"""What hangs on the packets before."""
-_STATUS = np.array([0, *(STATUS[verdict] for verdict in Verdict)], np.int64)
 _PIECES = tuple(kind.layer for kind in IN_PIECES)
-
-
-class _Judging(Plan):
-    """A plan under which fragments go to the exact reader, whether checksums are wanted or not."""
-
-    @property
-    def judging(self) -> bool:
-        return True
 
 
 class Wanted:
     """What a filter asks for, noted while it is compiled.
 
-    needs_clock : it asks for relative times, see `CLOCKED`; has_lengths : it asks for ``tcp.len``
+    has_lengths : it asks for ``tcp.len``
     """
 
     def __init__(self, rules: Rules, names: Registry) -> None:
         self.rules, self.names = rules, names
-        self.needs_clock = self.has_lengths = False
+        self.has_lengths = False
         self._fields: dict[str, None] = {}
         self._layers: dict[str, None] = dict.fromkeys(_PIECES)
         self._sums: dict[str, None] = {}
@@ -57,8 +45,7 @@ class Wanted:
 
     def plan(self) -> Plan:
         """Return the plan of the first walk; reassembly needs every fragment, so each is for the exact reader."""
-        plan = plan_for(self.rules, list(self._fields), layers=self._layers, sums=self._sums, every=True)
-        return _Judging(**vars(plan))
+        return plan_for(self.rules, list(self._fields), layers=self._layers, sums=self._sums, every=True, pieces=True)
 
     def second_plan(self) -> Plan | None:
         """Return the plan of the second walk; None if there is nothing to look for."""
@@ -137,11 +124,10 @@ class Wanted:
 class View:
     """The answers of one window."""
 
-    def __init__(self, walked: Walked, second: Walked | None, times: tuple[int | None, int | None]) -> None:
+    def __init__(self, walked: Walked, second: Walked | None) -> None:
         self.walked = walked
         self.window, self.count = walked.window, walked.count
         self._second = second
-        self._first_ns, self._previous_ns = times
 
     def none(self) -> Array:
         """Return False for each packet."""
@@ -153,8 +139,8 @@ class View:
 
     @property
     def has_times(self) -> bool:
-        """Whether the index has the time of each packet."""
-        return self.window.packets is None
+        """Whether the index has the time of each packet, and 64 bits what it counts from."""
+        return self.window.packets is None and self.window.has_origin
 
     @cached_property
     def may_be(self) -> Walked:
@@ -188,35 +174,14 @@ class View:
         return self.walked.payloads(self.walked.plan.places["tcp"])
 
     def codes(self, protocol: str) -> Array:
-        """Return the verdicts on a protocol's checksum as places in `judging.VERDICTS`."""
+        """Return the verdicts on a protocol's checksum as places in `scan.VERDICTS`."""
         codes: Array = self.walked.verdicts[self.walked.plan.protocols.index(protocol)]
         return codes
 
     def status(self, protocol: str) -> tuple[Array, Array]:
         """Return them as Wireshark's numbers."""
         codes = self.codes(protocol)
-        return _STATUS[codes], codes > 0
-
-    def frame(self, name: str) -> tuple[Array, Array]:
-        """Return what the capture says."""
-        index, count = self.window.index, self.count
-        match name:
-            case "frame.number":
-                return np.arange(self.window.first, self.window.first + count), self.all()
-            case "frame.len":
-                return index.lengths[:count], self.all()
-            case "frame.cap_len":
-                return index.captured[:count], self.all()
-            case "frame.interface_id":
-                return self.window.interface_ids()
-        times = index.times[:count]
-        first = int(times[0]) if self._first_ns is None else self._first_ns
-        if name == "frame.time_relative":
-            return times - first, self.all()
-        if name == "frame.time_delta":
-            previous = int(times[0]) if self._previous_ns is None else self._previous_ns
-            return np.diff(times, prepend=previous), self.all()
-        return times, self.all()
+        return STATUSES[codes], codes > 0
 
 
 def second_walk(wanted: Wanted) -> Walked | None:
