@@ -76,20 +76,20 @@ class _Bulk:
         self.verdicts = VERDICTS
         self.bad = VERDICTS.index(Verdict.bad)
         self.listed = [code for code, verdict in enumerate(VERDICTS) if verdict and health.is_finding(verdict)]
+        self.listed_codes = sum(1 << code for code in self.listed)
 
     def add(self, judged: Judged) -> None:
         """Count the verdicts of a window; what needs more than a count goes to the exact reader."""
+        import numpy as np
+
         from pktlab.columns.judging import census
 
-        asked = judged.exact.copy()
-        counts = census(judged, asked)
-        if counts[:, self.listed].any():
+        asked = judged.exact
+        if int(np.bitwise_or.reduce(judged.codes)) & self.listed_codes:
             self.ask(judged, asked)
         for place in asked.nonzero()[0]:
             self.health.add(self.packet_of(judged.window.record(int(place))))
-        if asked.any():
-            counts = census(judged, asked)
-        self.count(judged, asked, counts)
+        self.count(judged, asked, census(judged, asked))
 
     def ask(self, judged: Judged, asked: Any) -> None:
         """Mark the packets with findings that are listed, and the first that is bad, for the exact reader."""

@@ -38,6 +38,7 @@ class Walked:
     places : int32, shape (slots, packets): where the first header of a kind starts in its packet, -1 if there is none
     exact : bool, shape (packets,): the exact reader has to answer
     verdicts : uint8, found, expected : uint16, shape (protocols, packets), by the rows of `Plan.protocols`
+    codes : int64, shape (protocols,), a bit for each verdict that was given, also of packets that are not plain
     """
 
     def __init__(self, plan: Plan, size: int) -> None:
@@ -50,6 +51,8 @@ class Walked:
         self._verdicts = np.zeros((sums, size), np.uint8)
         self._found = np.zeros((sums, size), np.uint16)
         self._expected = np.zeros((sums, size), np.uint16)
+        self.codes = np.zeros(sums, np.int64)
+        self._lanes = np.zeros(kernels.LANES, kernels.LANE)
         self.window: Window
 
     def run(self, window: Window) -> None:
@@ -57,12 +60,14 @@ class Walked:
         plan, index = self.plan, window.index
         self.window, self.count = window, window.count
         self._places[:, : window.count] = -1
-        self._verdicts[:, : window.count] = 0
+        self._verdicts[self.codes.nonzero()[0]] = 0
+        self.codes[:] = 0
         kernels.walk(
             window.data, index.starts, index.captured, index.lengths, index.links, index.fcs, index.flags,
             window.count, _firsts(plan, window.link_types), *plan.rules.arrays,
             plan.here, plan.deep, plan.reach, plan.slots, plan.judged, plan.need, plan.every, plan.pieces,
-            self._places, self._payloads, self._status, self._verdicts, self._found, self._expected,
+            self._lanes, self._places, self._payloads, self._status, self._verdicts, self._found, self._expected,
+            self.codes,
         )  # fmt: skip
 
     @property
@@ -106,9 +111,13 @@ class Walked:
             )  # fmt: skip
         return values, origins >= 0
 
-    def halves(self, places: Sequence[Place], mark: int) -> Array:
-        """Return addresses as two numbers, int64 of shape (2, packets), 0 where there is none; see `kernels.halve`."""
-        halves, origins = np.zeros((2, self.count), np.int64), np.full(self.count, -1, np.int32)
+    def halves(self, places: Sequence[Place], mark: int, halves: Array | None = None) -> Array:
+        """Return addresses as two numbers, int64 of shape (2, packets); see `kernels.halve`.
+
+        halves : what stays where there is no such address; 0 if None
+        """
+        halves = np.zeros((2, self.count), np.int64) if halves is None else halves
+        origins = np.full(self.count, -1, np.int32)
         for place in places:
             kernels.halve(
                 self.window.data, self.window.index.starts, self._places[place.slot], self.count,

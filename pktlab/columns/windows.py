@@ -134,8 +134,11 @@ class Window:
 
     def first_of_links(self) -> Iterator[tuple[int, int]]:
         """Yield the place of the first packet of each link type, and the link type."""
-        links, places = np.unique(self.index.links[: self.count], return_index=True)
-        for link, place in zip(links, places, strict=True):
+        links = self.index.links[: self.count]
+        if len(self.link_types) == 1:
+            yield 0, self.link_types[0]
+            return
+        for link, place in zip(*np.unique(links, return_index=True), strict=True):
             yield int(place), self.link_types[link]
 
     def record(self, place: int) -> Record:
