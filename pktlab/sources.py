@@ -1,4 +1,8 @@
-"""What a user names to be read: a capture, or several, whose packets are merged."""
+"""What a user names to be read: a capture, or several, whose packets are merged; and by whom it is read.
+
+A small capture is answered by the exact reader before the kernels would be loaded; a large one is theirs from its first
+packet on. Nothing in an answer tells which way it came.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,12 @@ from typing import BinaryIO
 
 from pktlab.capture import CaptureReader, Merged, open_capture, open_merged
 
-__all__ = ["Source", "Sources", "is_stored", "open_reader", "several"]
+__all__ = ["EXACT_FIRST", "Source", "Sources", "exact_first", "is_stored", "open_reader", "several"]
+
+EXACT_FIRST = 1000
+"""Packets that are read one by one before the kernels are loaded; they take a fifth of a second."""
+_LARGE = 256 << 10
+"""Bytes of a file that is not read packet by packet first: by then the kernels are loaded too."""
 
 Source = str | os.PathLike[str] | BinaryIO
 Sources = Source | Sequence[Source]
@@ -20,6 +29,17 @@ def open_reader(source: Sources, salvage: bool) -> CaptureReader | Merged:
     if len(found) == 1:
         return open_capture(found[0], salvage=salvage)
     return open_merged(found, salvage=salvage)
+
+
+def exact_first(reader: CaptureReader | Merged) -> int:
+    """Return how many packets of a capture are read one by one before the kernels are asked: none if it is large.
+
+    >>> with open_capture("pcaps/first-light.pcapng") as reader:
+    ...     exact_first(reader)
+    1000
+    """
+    is_large = isinstance(reader, CaptureReader) and (reader.size or 0) > _LARGE and not reader.salvages
+    return 0 if is_large else EXACT_FIRST
 
 
 def is_stored(source: Sources) -> bool:
