@@ -16,8 +16,8 @@ __all__ = ["EXACT_FIRST", "Source", "Sources", "exact_first", "is_stored", "open
 
 EXACT_FIRST = 1000
 """Packets that are read one by one before the kernels are loaded; they take a fifth of a second."""
-_LARGE = 256 << 10
-"""Bytes of a file that is not read packet by packet first: by then the kernels are loaded too."""
+_LARGE, _HUGE = 256 << 10, 8 << 20
+"""Bytes of a file of which no packet is read alone, as in that time kernels are loaded, or even compiled."""
 
 Source = str | os.PathLike[str] | BinaryIO
 Sources = Source | Sequence[Source]
@@ -38,8 +38,12 @@ def exact_first(reader: CaptureReader | Merged) -> int:
     ...     exact_first(reader)
     1000
     """
-    is_large = isinstance(reader, CaptureReader) and (reader.size or 0) > _LARGE and not reader.salvages
-    return 0 if is_large else EXACT_FIRST
+    size = 0 if not isinstance(reader, CaptureReader) or reader.salvages else reader.size or 0
+    if size <= _LARGE:
+        return EXACT_FIRST
+    from pktlab.columns import kernels
+
+    return 0 if size > _HUGE or kernels.is_compiled() else EXACT_FIRST
 
 
 def is_stored(source: Sources) -> bool:

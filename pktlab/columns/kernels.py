@@ -5,7 +5,7 @@ They know no protocol. `walk` is driven by the arrays of `rules.Rules`, `extract
 - every offset is held against the end of the captured bytes, and the buffer against `PAD` bytes behind the last packet;
 - whatever is not plain (a header that is cut or malformed, a fragment, a tail that has to be interpreted) is marked
   `EXACT` and left alone: the exact reader answers for it, so that no value and no verdict can differ;
-- tables come as arguments, and no global of another file is read, since Numba's cache would keep its old value.
+- they own no memory, and take tables as arguments: no global of another file, whose change nothing would notice.
 
 Multi-byte loads take the byte order of the machine; `SUPPORTED` says whether that is the little-endian one they are
 written for. Sums are taken over little-endian words and swapped at the end (RFC 1071 section 2(B)).
@@ -14,13 +14,11 @@ written for. Sums are taken over little-endian words and swapped at the end (RFC
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
+
+from pktlab.columns.compiled import array_at, inlined, intrinsic, ir, kernel, types
 
 __all__ = [
     "SUPPORTED", "census", "copy", "extract", "halve", "index_pcap", "index_pcapng", "is_compiled", "tally",
@@ -35,14 +33,10 @@ FIRST_SUM, ZERO = 16, 31  # as in `terms`
 HAND_OVER = 100  # no verdict: why it cannot be told is for the exact reader to say
 FULL, MORE, ODD = 0, 1, 2  # why indexing ended: no room, the bytes end, something that is no plain packet
 
-_options: dict[str, Any] = {"nogil": True, "cache": True}
-
 
 def is_compiled() -> bool:
-    """Tell whether the kernels lie compiled on the disk, or are in memory."""
-    cache = getattr(walk, "_cache", None)
-    known = getattr(getattr(cache, "_cache_file", None), "_index_path", "")
-    return bool(walk.signatures) or Path(known).is_file()
+    """Tell whether the kernels lie compiled on the disk: whether asking them takes no longer than loading them."""
+    return walk.is_stored
 
 
 @intrinsic
@@ -54,6 +48,22 @@ def _address(context: Any, data: Any) -> Any:
         return builder.ptrtoint(array.data, ir.IntType(64))
 
     return types.int64(data), generate
+
+
+@intrinsic
+def _numbers(context: Any) -> Any:
+    """Return room for numbers, one for each place up to `ZERO`, all 0: on the stack, as kernels own no memory."""
+    kind = types.Array(types.int64, 1, "C")
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        words = ir.ArrayType(ir.IntType(64), ZERO + 1)
+        with builder.goto_entry_block():
+            room = builder.alloca(words)
+        builder.store(ir.Constant(words, None), room)
+        size, step = (ir.Constant(ir.IntType(64), number) for number in (ZERO + 1, 8))
+        return array_at(context, builder, kind, builder.ptrtoint(room, step.type), [size], [step])
+
+    return kind(), generate
 
 
 @intrinsic
@@ -86,7 +96,7 @@ def _reversed(context: Any, number: Any) -> Any:
     return types.uint64(types.uint64), lambda context, builder, signature, arguments: builder.bswap(arguments[0])
 
 
-@njit(nogil=True, forceinline=True)
+@inlined
 def _word(address, width, little):
     """Return the number in `width` bytes, 1 to 8; the `PAD` behind a packet lets 8 be read anywhere in it."""
     word = _load64(address)
@@ -96,7 +106,7 @@ def _word(address, width, little):
     return np.int64(word << np.uint64(64 - 8 * width) >> np.uint64(64 - 8 * width))
 
 
-@njit(nogil=True, forceinline=True)
+@inlined
 def _sum(address, size):
     """Return the sum of `size` bytes as little-endian 16-bit words, not folded; an odd last byte starts a word."""
     total = np.uint64(0)
@@ -108,7 +118,7 @@ def _sum(address, size):
     return total
 
 
-@njit(nogil=True, forceinline=True)
+@inlined
 def _folded(total):
     """Return a sum of little-endian words as 16 bits in network byte order; 0 only for 0."""
     while total >> np.uint64(16):
@@ -116,7 +126,7 @@ def _folded(total):
     return np.int64((total & np.uint64(0xFF)) << np.uint64(8) | total >> np.uint64(8))
 
 
-@njit(nogil=True, forceinline=True)
+@inlined
 def _swapped(value):
     """Return a number that is added to sums of little-endian words, folded and with its two bytes exchanged."""
     while value >> 16:
@@ -124,7 +134,7 @@ def _swapped(value):
     return np.uint64((value & 0xFF) << 8 | value >> 8)
 
 
-@njit(**_options)
+@kernel
 def index_pcap(data, pos, end, little, fraction_ns, longest, fcs_len, starts, captured, lengths, times, links, fcs):
     """Find the packets of a pcap in `data` from `pos` up to `end`; return (how many, where the next starts, why)."""
     base, count = _address(data), 0
@@ -148,7 +158,7 @@ def index_pcap(data, pos, end, little, fraction_ns, longest, fcs_len, starts, ca
     return count, pos, FULL
 
 
-@njit(**_options)
+@kernel
 def index_pcapng(data, pos, end, little, interfaces, starts, captured, lengths, times, links, fcs, flags):
     """Find the enhanced packet blocks in `data` from `pos` up to `end`; as `index_pcap`.
 
@@ -203,7 +213,7 @@ def index_pcapng(data, pos, end, little, interfaces, starts, captured, lengths, 
     return count, pos, FULL
 
 
-@njit(**_options)
+@kernel
 def walk(
     data, starts, captured, lengths, links, fcs, flags, count, firsts,
     heads, fields, sums, tests, branches, lookups, own, tables,
@@ -228,7 +238,7 @@ def walk(
     verdicts : uint8, given as 0, and found, expected : uint16, shape (judged, packets)
     """
     base = _address(data)
-    numbers = np.zeros(ZERO + 1, np.int64)
+    numbers = _numbers()
     for packet in range(count):
         status[packet] = 0
         start = starts[packet]
@@ -420,7 +430,7 @@ def walk(
             kind, pos, end = follower, after, behind
 
 
-@njit(**_options)
+@kernel
 def extract(data, starts, places, count, offset, little, shift, mask, factor, values, origins):
     """Take a field of the headers at `places` into `values`, int64, where an earlier header has not given it.
 
@@ -438,7 +448,7 @@ def extract(data, starts, places, count, offset, little, shift, mask, factor, va
         origins[packet] = place
 
 
-@njit(**_options)
+@kernel
 def copy(data, starts, places, count, offset, values, origins):
     """Copy a field of as many bytes as `values`, uint8 of shape (packets, bytes), has; as `extract`."""
     for packet in range(count):
@@ -451,7 +461,7 @@ def copy(data, starts, places, count, offset, values, origins):
         origins[packet] = place
 
 
-@njit(**_options)
+@kernel
 def halve(data, starts, places, count, offset, width, mark, halves, origins):
     """Take addresses as two numbers, int64 of shape (2, packets), where an earlier header has not given one.
 
@@ -472,7 +482,7 @@ def halve(data, starts, places, count, offset, width, mark, halves, origins):
         origins[packet] = place
 
 
-@njit(**_options)
+@kernel
 def census(verdicts, skipped, count, counts):
     """Count verdicts, uint8 of shape (protocols, packets), of packets that are not skipped; counts : int64, (…, 8)."""
     for protocol in range(len(verdicts)):
@@ -482,7 +492,7 @@ def census(verdicts, skipped, count, counts):
                 counts[protocol, code] += 1
 
 
-@njit(**_options)
+@kernel
 def tally(halves, verdicts, present, skipped, count, keys, used, counts, owners):
     """Count verdicts by sender, in a table that is not let grow.
 

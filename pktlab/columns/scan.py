@@ -6,7 +6,6 @@ order. Memory is the windows in use and does not grow with the file.
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,7 +27,6 @@ VERDICTS: tuple[Verdict | None, ...] = (None, *Verdict)
 """What the codes of the kernels stand for."""
 STATUSES = np.array([0, *(STATUS[verdict] for verdict in Verdict)], np.int64)
 """tshark's number for each of them."""
-_log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
@@ -164,8 +162,6 @@ class Scan(Generic[Result]):
 
     def __iter__(self) -> Iterator[tuple[Walked, Result]]:
         spare = 0 if self.threads == 1 else self.threads
-        if not kernels.is_compiled():
-            _log.info("compiling the kernels: done once, some seconds")
         walked = deque(Walked(self.plan, max_packets(self.window_len)) for _ in range(spare + 1))
         windows = Windows(self.reader, spare, *self.before, window_len=self.window_len)
         if not spare:
