@@ -19,7 +19,7 @@ from pktlab.errors import CaptureError, DamagedCapture
 from pktlab.flows import Fragments
 from pktlab.packets import Packet, time_text, tree_text
 from pktlab.schemas import load_schema
-from pktlab.sources import Sources, is_stored, open_reader
+from pktlab.sources import Sources, exact_first, is_stored, open_reader
 from pktlab.tables import Tabular, selected_tables, tables_of
 from pktlab.wire.bindings import Binding, bind
 from pktlab.wire.header import Header
@@ -42,8 +42,6 @@ AS: dict[str, type[Header] | int] = {
     "data": -1,
 }
 """What `packet` may be told that bytes start with: a protocol, or a link type."""
-EXACT_FIRST = 1000
-"""Packets that are read one by one before the kernels are loaded; they take a tenth of a second."""
 NO_LINK_TYPE = 147
 """LINKTYPE_USER0, for bytes that start with something that no link type stands for."""
 
@@ -123,6 +121,13 @@ class Capture(Tabular):
         if link_type not in LINK_TYPES:
             self.unknown_link_types.setdefault(link_type, number)
 
+    def note_window(self, window: Window) -> None:
+        """Remember of packets that are read in bulk what is remembered of each that is read alone."""
+        for place, link_type in window.first_of_links():
+            self.note_link_type(link_type, window.first + place)
+        if self.first_ns is None:
+            self.first_ns = window.first_time_ns()
+
     def frame(self, number: int) -> Packet:
         """Return the packet with `frame.number` `number`, counted from 1; the file is read up to it.
 
@@ -176,9 +181,9 @@ class Capture(Tabular):
         reader, packets = self.reader, None
         if not isinstance(reader, CaptureReader):
             packets = self.rest()
-        elif is_stored(self._source):
-            records = list(islice(reader, EXACT_FIRST + 1))
-            if len(records) <= EXACT_FIRST:
+        elif is_stored(self._source) and (most := exact_first(reader)):
+            records = list(islice(reader, most + 1))
+            if len(records) <= most:
                 packets = map(self.packet_of, records)
             else:
                 self._start()
@@ -218,7 +223,7 @@ class Selection(Tabular):
         self.capture = capture
         self.filter = chosen
         self.threads = os.cpu_count() or 1
-        self.exact_first = EXACT_FIRST
+        self.exact_first = exact_first(capture.reader)
 
     @property
     def name(self) -> str:
@@ -260,7 +265,7 @@ class Selection(Tabular):
             yield from self.filter.select(self.capture)  # whose times count from those that pass the other filter
             return
         clock = Clock()
-        yield from self.filter.select(islice(self.capture, self.exact_first), clock)
+        yield from self.filter.select(self._first(self.capture), clock)
         if clock.count == self.exact_first:
             for found in self._rest(self.capture, clock):
                 yield found if isinstance(found, Packet) else self.capture.packet_of(found)
@@ -271,11 +276,16 @@ class Selection(Tabular):
             yield from (packet.record for packet in self)
             return
         clock = Clock()
-        for packet in self.filter.select(islice(self.capture, self.exact_first), clock):
+        for packet in self.filter.select(self._first(self.capture), clock):
             yield packet.record
         if clock.count == self.exact_first:
             for found in self._rest(self.capture, clock):
                 yield found.record if isinstance(found, Packet) else found
+
+    def _first(self, capture: Capture) -> Iterator[Packet]:
+        """Return the packets that are read one by one."""
+        capture._start()
+        return islice(capture.rest(), self.exact_first)
 
     def _rest(self, capture: Capture, clock: Clock) -> Iterator[Packet | Record]:
         """Yield those of the packets not read yet that pass: of a file they are chosen in bulk."""
@@ -285,14 +295,10 @@ class Selection(Tabular):
             return
         from pktlab.columns.where import Where
 
-        def watch(window: Window) -> None:
-            for place, link_type in window.first_of_links():
-                capture.note_link_type(link_type, window.first + place)
-            if capture.first_ns is None:
-                capture.first_ns = window.first_time_ns()
-
         where = Where(self.filter, capture.bindings, clock)
-        found = where.passing(reader, capture.fragments, threads=self.threads, read=clock.count, watch=watch)
+        found = where.passing(
+            reader, capture.fragments, threads=self.threads, read=clock.count, watch=capture.note_window
+        )
         for window, place, packet in found:
             capture.previous_ns = window.moments(place).previous_ns
             yield window.record(place) if packet is None else packet

@@ -1,6 +1,6 @@
 """All checksums of a capture judged: the first packets by the exact reader, the rest in bulk.
 
-A small capture is answered before Numba would be loaded. Of a large one every verdict is counted; what needs more than
+A small capture is answered before kernels would be loaded. Of a large one every verdict is counted; what needs more than
 a count (a finding that is listed, a fragment, a tunnel) is asked of the exact reader, packet by packet. Nothing in the
 result tells which way it came.
 """
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from pktlab import sources
 from pktlab.api import Capture
 from pktlab.capture import CaptureReader
 from pktlab.health import Health
@@ -20,15 +21,13 @@ from pktlab.wire.verdict import Verdict
 if TYPE_CHECKING:
     from pktlab.columns.judging import Judged
 
-__all__ = ["EXACT_FIRST", "judge_capture"]
+__all__ = ["judge_capture"]
 
-EXACT_FIRST = 1000
-"""Packets that are judged one by one before the kernels are loaded; they take a tenth of a second."""
 _MAX_BAD_SUMS = 100_000
 
 
 def judge_capture(
-    capture: Capture, health: Health, *, threads: int = 1, exact_first: int = EXACT_FIRST
+    capture: Capture, health: Health, *, threads: int = 1, exact_first: int | None = None
 ) -> Iterator[int]:
     """Add the verdicts on all packets of a capture to `health`; yield, on the way, how many were judged.
 
@@ -36,8 +35,9 @@ def judge_capture(
     ----------
     capture : nothing of it was read yet
     threads : on how many cores
-    exact_first : packets that are judged before the kernels are loaded
+    exact_first : packets that are judged before the kernels are loaded; see `sources.exact_first` if None
     """
+    exact_first = sources.exact_first(capture.reader) if exact_first is None else exact_first
     for packet in islice(capture, exact_first):
         health.add(packet)
         yield health.packets
@@ -56,8 +56,7 @@ def _judge_rest(capture: Capture, health: Health, threads: int) -> Iterator[int]
 
     bulk = _Bulk(health, capture)
     for judged in judged_windows(capture.reader, capture.bindings, threads=threads, read=health.packets):
-        for place, link_type in judged.window.first_of_links():
-            capture.note_link_type(link_type, judged.window.first + place)
+        capture.note_window(judged.window)
         bulk.add(judged)
         yield health.packets
     bulk.finish()

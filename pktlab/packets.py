@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pktlab.capture import Record
 from pktlab.errors import PktlabError
@@ -15,12 +14,13 @@ from pktlab.wire import text
 from pktlab.wire.bindings import EITHER_END, Binding
 from pktlab.wire.dissection import Dissection, Layer, dissect
 from pktlab.wire.document import json_value, packet_document
-from pktlab.wire.explain import explain
-from pktlab.wire.flip import Flip, flip
-from pktlab.wire.flip_table import FieldCount, flip_table
 from pktlab.wire.header import Header
 from pktlab.wire.rows import Found
 from pktlab.wire.verdict import STATUS, Judgement, Offload, judge
+
+if TYPE_CHECKING:
+    from pktlab.wire.flip import Flip
+    from pktlab.wire.flip_table import FieldCount
 
 __all__ = ["Packet", "moment_text", "time_text", "tree_text"]
 
@@ -238,6 +238,8 @@ class Packet:
 
     def explain(self, protocol: str | None = None) -> str:
         """Return how each checksum (or that of `protocol`) comes about, word by word."""
+        from pktlab.wire.explain import explain
+
         parts = [
             "\n".join(explain(self.dissection, one, cut=self.is_cut))
             for one in self.judgements
@@ -259,10 +261,14 @@ class Packet:
         ------
         ValueError : there is no such bit
         """
+        from pktlab.wire.flip import flip
+
         return flip(self.dissection, bit, self._dissect, cut=self.is_cut)
 
     def flips(self) -> list[FieldCount]:
         """Return what breaks with each single bit, counted by the field that the bit lies in."""
+        from pktlab.wire.flip_table import flip_table
+
         return flip_table(self.dissection, self._dissect, cut=self.is_cut)
 
     def document(self, *, ranges: bool = False) -> dict[str, Any]:
@@ -289,10 +295,12 @@ class Packet:
         return f"<Packet {self.line().strip()}>"
 
     def _repr_html_(self) -> str:
+        from html import escape
+
         rows = "".join(_html_row(line) for line in self.tree())
-        dump = html.escape("\n".join(text.hexdump(self.data)))
+        dump = escape("\n".join(text.hexdump(self.data)))
         return (
-            f'<details open><summary>{html.escape(self.line().strip())}</summary><table style="font-family:monospace">'
+            f'<details open><summary>{escape(self.line().strip())}</summary><table style="font-family:monospace">'
             f"{rows}</table><pre>{dump}</pre></details>"
         )
 
@@ -301,10 +309,12 @@ _FRAME_KEYS = ("frame.number", "frame.time_epoch", "frame.len", "frame.cap_len",
 
 
 def _html_row(line: text.Line) -> str:
+    from html import escape
+
     place = f"{line.start}–{line.stop - 1}" if line.stop > line.start else ""
     cells = (
-        f'<td style="text-align:left;padding-left:{1.5 * line.depth}em">{html.escape(line.text.strip())}</td>',
-        f'<td style="text-align:left">{html.escape(line.name)}</td><td>{place}</td>',
+        f'<td style="text-align:left;padding-left:{1.5 * line.depth}em">{escape(line.text.strip())}</td>',
+        f'<td style="text-align:left">{escape(line.name)}</td><td>{place}</td>',
     )
     weight = ' style="font-weight:bold"' if line.kind in ("layer", "frame") else ""
     return f"<tr{weight}>{''.join(cells)}</tr>"

@@ -10,8 +10,8 @@ from pktlab.capture import CaptureReader
 from pktlab.columns.filters.occurrences import Moments
 from pktlab.columns.printing import Cells, Layout
 from pktlab.columns.registry import registry
-from pktlab.judging import EXACT_FIRST
 from pktlab.packets import Packet
+from pktlab.sources import exact_first
 
 __all__ = ["Rows"]
 
@@ -45,12 +45,15 @@ class Rows:
         if not isinstance(capture, Capture) or not isinstance(capture.reader, CaptureReader):
             yield from map(self.row, capture)
             return
-        packet = None
-        for packet in islice(capture, EXACT_FIRST):
+        read, first, last_ns = 0, exact_first(capture.reader), None
+        for packet in islice(capture, first):
             yield self.row(packet)
-        if packet is not None and packet.number == EXACT_FIRST:
+            read, last_ns = read + 1, packet.time_ns
+        if read == first:
             from pktlab.columns.rows import TextRows
 
             rows = TextRows(self.names, self.layout, capture.bindings)
-            moments = Moments(capture.first_ns, packet.time_ns)
-            yield from rows.read(capture.reader, capture.fragments, moments, threads=self.threads, read=EXACT_FIRST)
+            moments = Moments(capture.first_ns, last_ns)
+            yield from rows.read(
+                capture.reader, capture.fragments, moments, threads=self.threads, read=read, watch=capture.note_window
+            )

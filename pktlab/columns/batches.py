@@ -19,7 +19,7 @@ from pktlab.columns.plan import Place, plan_for
 from pktlab.columns.registry import FieldType, Registry, registry
 from pktlab.columns.rules import compile_rules
 from pktlab.columns.scan import STATUSES, VERDICTS, Scan, Walked
-from pktlab.columns.windows import WINDOW_LEN
+from pktlab.columns.windows import WINDOW_LEN, Window
 from pktlab.flows import Fragments
 from pktlab.packets import Packet
 from pktlab.wire.bindings import Binding
@@ -148,6 +148,7 @@ class Columns:
         fragments: Fragments | None = None,
         moments: Moments | None = None,
         window_len: int = WINDOW_LEN,
+        watch: Callable[[Window], None] = lambda _: None,
     ) -> Iterator[tuple[Batch, Result]]:
         """Yield the batches of a capture, in file order.
 
@@ -157,6 +158,7 @@ class Columns:
         threads : how many windows are worked on at a time
         read : packets that were read already; fragments, moments : what they left behind
         window_len : bytes of a window
+        watch : is told each window
         """
         exact = ExactReader(self.bindings, fragments)
 
@@ -170,6 +172,7 @@ class Columns:
             window_len=window_len,
         )  # fmt: skip
         for walked, (batch, result) in windows:
+            watch(walked.window)
             for place in map(int, np.flatnonzero(batch.exact)):
                 packet = batch.packets[place] = exact.packet(walked.window.record(place))
                 batch.moments[place] = walked.window.moments(place)

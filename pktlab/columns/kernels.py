@@ -5,7 +5,7 @@ They know no protocol. `walk` is driven by the arrays of `rules.Rules`, `extract
 - every offset is held against the end of the captured bytes, and the buffer against `PAD` bytes behind the last packet;
 - whatever is not plain (a header that is cut or malformed, a fragment, a tail that has to be interpreted) is marked
   `EXACT` and left alone: the exact reader answers for it, so that no value and no verdict can differ;
-- tables come as arguments, and no global of another file is read, since Numba's cache would keep its old value.
+- they own no memory, and take tables as arguments: no global of another file, whose change nothing would notice.
 
 Multi-byte loads take the byte order of the machine; `SUPPORTED` says whether that is the little-endian one they are
 written for. Sums are taken over little-endian words and swapped at the end (RFC 1071 section 2(B)).
@@ -14,13 +14,11 @@ written for. Sums are taken over little-endian words and swapped at the end (RFC
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
+
+from pktlab.columns.compiled import inlined, intrinsic, ir, kernel, types
 
 __all__ = [
     "SUPPORTED", "census", "copy", "extract", "halve", "index_pcap", "index_pcapng", "is_compiled", "tally",
@@ -35,14 +33,10 @@ FIRST_SUM, ZERO = 16, 31  # as in `terms`
 HAND_OVER = 100  # no verdict: why it cannot be told is for the exact reader to say
 FULL, MORE, ODD = 0, 1, 2  # why indexing ended: no room, the bytes end, something that is no plain packet
 
-_options: dict[str, Any] = {"nogil": True, "cache": True}
-
 
 def is_compiled() -> bool:
-    """Tell whether the kernels lie compiled on the disk, or are in memory."""
-    cache = getattr(walk, "_cache", None)
-    known = getattr(getattr(cache, "_cache_file", None), "_index_path", "")
-    return bool(walk.signatures) or Path(known).is_file()
+    """Tell whether the kernels lie compiled on the disk: whether asking them takes no longer than loading them."""
+    return walk.is_stored
 
 
 @intrinsic
@@ -86,7 +80,7 @@ def _reversed(context: Any, number: Any) -> Any:
     return types.uint64(types.uint64), lambda context, builder, signature, arguments: builder.bswap(arguments[0])
 
 
-@njit(nogil=True, forceinline=True)
+@inlined
 def _word(address, width, little):
     """Return the number in `width` bytes, 1 to 8; the `PAD` behind a packet lets 8 be read anywhere in it."""
     word = _load64(address)
@@ -96,7 +90,7 @@ def _word(address, width, little):
     return np.int64(word << np.uint64(64 - 8 * width) >> np.uint64(64 - 8 * width))
 
 
-@njit(nogil=True, forceinline=True)
+@inlined
 def _sum(address, size):
     """Return the sum of `size` bytes as little-endian 16-bit words, not folded; an odd last byte starts a word."""
     total = np.uint64(0)
@@ -108,7 +102,7 @@ def _sum(address, size):
     return total
 
 
-@njit(nogil=True, forceinline=True)
+@inlined
 def _folded(total):
     """Return a sum of little-endian words as 16 bits in network byte order; 0 only for 0."""
     while total >> np.uint64(16):
@@ -116,7 +110,7 @@ def _folded(total):
     return np.int64((total & np.uint64(0xFF)) << np.uint64(8) | total >> np.uint64(8))
 
 
-@njit(nogil=True, forceinline=True)
+@inlined
 def _swapped(value):
     """Return a number that is added to sums of little-endian words, folded and with its two bytes exchanged."""
     while value >> 16:
@@ -124,7 +118,7 @@ def _swapped(value):
     return np.uint64((value & 0xFF) << 8 | value >> 8)
 
 
-@njit(**_options)
+@kernel
 def index_pcap(data, pos, end, little, fraction_ns, longest, fcs_len, starts, captured, lengths, times, links, fcs):
     """Find the packets of a pcap in `data` from `pos` up to `end`; return (how many, where the next starts, why)."""
     base, count = _address(data), 0
@@ -148,7 +142,7 @@ def index_pcap(data, pos, end, little, fraction_ns, longest, fcs_len, starts, ca
     return count, pos, FULL
 
 
-@njit(**_options)
+@kernel
 def index_pcapng(data, pos, end, little, interfaces, starts, captured, lengths, times, links, fcs, flags):
     """Find the enhanced packet blocks in `data` from `pos` up to `end`; as `index_pcap`.
 
@@ -235,12 +229,13 @@ LANES = 128
 """Packets that are walked together: what is known of them stays in the first cache."""
 
 
-@njit(**_options)
+@kernel
 def walk(
     data, starts, captured, lengths, links, fcs, flags, count, firsts,
     heads, fields, sums, tests, branches, lookups, own, tables,
     here, deep, reach, slots, judged, need, every, pieces,
-    lanes, places, payloads, status, verdicts, found, expected, codes,
+    lanes, numbers, order, told, waiting, turns,
+    places, payloads, status, verdicts, found, expected, codes,
 ):  # fmt: skip
     """Walk `count` packets from header to header, as far as something is needed; judge checksums on the way.
 
@@ -256,26 +251,15 @@ def walk(
     slots, judged : int32 by kind: row of `places` and of `verdicts`, or -1
     need : bits of all that the query wants; every : every occurrence, not only the first
     pieces : fragments go to the exact reader
-    lanes : LANE, room to work in
+    lanes, numbers, order, told, waiting, turns : room to work in, see `scan.Walked`
     places : int32, shape (slots, packets): where the first header of a kind starts in its packet; given as -1
     payloads : int32, of the same shape: bytes behind that header that belong to it; -1 where some are not there
     status : uint8 a packet, EXACT or 0
     verdicts : uint8, given as 0, and found, expected : uint16, shape (judged, packets)
     codes : int64, shape (judged,), given as 0: a bit for each verdict that was given
     """
-    numbers = np.zeros((ZERO + 1, lanes.size), np.int64)
-    failed, follower, doubt = (
-        np.zeros(lanes.size, np.int64),
-        np.zeros(lanes.size, np.int64),
-        np.zeros(lanes.size, np.int64),
-    )
-    group, rows, movers = (
-        np.zeros(lanes.size, np.uint64),
-        np.zeros(lanes.size, np.uint64),
-        np.zeros(lanes.size, np.uint64),
-    )
-    waiting = np.full(heads.size, -1, np.int32)  # by kind, the first lane that is at such a header
-    turns = np.zeros(heads.size + 1, np.int32)  # the kinds that have lanes waiting, in a ring
+    group, rows, movers = order[0], order[1], order[2]
+    failed, follower, doubt = told[0], told[1], told[2]
     turn = last = 0
     for first in range(0, count, lanes.size):
         size = min(lanes.size, count - first)
@@ -307,7 +291,7 @@ def walk(
             last = _send(movers, size, lanes, reach, waiting, turns, last)
 
 
-@njit(**_options)
+@inlined
 def _begin(data, starts, captured, lengths, links, fcs, flags, first, size, firsts, tables, need, lanes, status):
     """Put packets into lanes, in front of their first header."""
     for place in range(np.uint64(size)):
@@ -326,7 +310,7 @@ def _begin(data, starts, captured, lengths, links, fcs, flags, first, size, firs
         lane.ip_overrun = lane.ip_at_buffer = lane.ip_overrun_at_buffer = False
 
 
-@njit(**_options)
+@inlined
 def _send(movers, size, lanes, reach, waiting, turns, last):
     """Let lanes wait for the turn of their kind, if something that is wanted can still come; return the ring's end."""
     for place in range(np.uint64(size)):
@@ -341,7 +325,7 @@ def _send(movers, size, lanes, reach, waiting, turns, last):
     return last
 
 
-@njit(**_options)
+@inlined
 def _enter(kind, heads, lanes, waiting, group, status):
     """Take the lanes that wait at a kind of header and have all of its fixed part; return how many."""
     size, is_walked, count = np.int64(heads[kind].size), heads[kind].walked != 0, 0
@@ -358,7 +342,7 @@ def _enter(kind, heads, lanes, waiting, group, status):
     return count
 
 
-@njit(**_options)
+@inlined
 def _measure(data, kind, heads, fields, sums, tests, lanes, group, size, numbers, failed):
     """Take all numbers of the headers, and test them: a bit in `failed` for each group of tests that does not hold."""
     base = _address(data)
@@ -388,7 +372,7 @@ def _measure(data, kind, heads, fields, sums, tests, lanes, group, size, numbers
             failed[row] |= ((np.int64(least <= value) & np.int64(value <= most)) ^ inside) << group_bit
 
 
-@njit(**_options)
+@inlined
 def _part(kind, heads, branches, lanes, group, size, failed, rows, movers, status):
     """Part what is malformed, and what is another kind of header, from the rest; return how many stay, and move."""
     need, branch_first, branch_last = heads[kind].need, heads[kind].branch_first, heads[kind].branch_last
@@ -411,7 +395,7 @@ def _part(kind, heads, branches, lanes, group, size, failed, rows, movers, statu
     return kept, moved
 
 
-@njit(**_options)
+@inlined
 def _bound(
     kind, heads, sums, branches, found_here, deep_here, every, pieces, lanes, group, rows, size, numbers, failed, status
 ):
@@ -450,7 +434,7 @@ def _bound(
     return kept
 
 
-@njit(**_options)
+@inlined
 def _note(kind, heads, slot, every, lanes, group, rows, size, numbers, places, payloads, status):
     """Note where the headers are, and what checksums behind them need of them; return how many stay in `rows`."""
     head = heads[kind]
@@ -479,7 +463,7 @@ def _note(kind, heads, slot, every, lanes, group, rows, size, numbers, places, p
     return kept
 
 
-@njit(**_options)
+@inlined
 def _judge(data, kind, heads, slot, lanes, group, rows, size, verdicts, found, expected, codes, status):
     """Judge the checksums of the headers; return how many stay in `rows`."""
     head = heads[kind]
@@ -544,7 +528,7 @@ def _judge(data, kind, heads, slot, lanes, group, rows, size, verdicts, found, e
     return kept
 
 
-@njit(**_options)
+@inlined
 def _suggest(kind, heads, lookups, own, tables, reach, rows, size, numbers, follower, doubt):
     """Look up what the numbers say of what follows: a kind in `follower`, what may follow instead in `doubt`.
 
@@ -574,7 +558,7 @@ def _suggest(kind, heads, lookups, own, tables, reach, rows, size, numbers, foll
                     follower[row] = table[np.uint64(values[row])]
 
 
-@njit(**_options)
+@inlined
 def _follow(
     data, kind, heads, tables, reach, lanes, group, rows, size, failed, follower, doubt, movers, status
 ):  # fmt: skip
@@ -613,7 +597,7 @@ def _follow(
     return moved
 
 
-@njit(**_options)
+@kernel
 def extract(data, starts, places, count, offset, little, shift, mask, factor, values, origins):
     """Take a field of the headers at `places` into `values`, int64, where an earlier header has not given it.
 
@@ -631,7 +615,7 @@ def extract(data, starts, places, count, offset, little, shift, mask, factor, va
         origins[packet] = place
 
 
-@njit(**_options)
+@kernel
 def copy(data, starts, places, count, offset, values, origins):
     """Copy a field of as many bytes as `values`, uint8 of shape (packets, bytes), has; as `extract`."""
     for packet in range(count):
@@ -644,7 +628,7 @@ def copy(data, starts, places, count, offset, values, origins):
         origins[packet] = place
 
 
-@njit(**_options)
+@kernel
 def halve(data, starts, places, count, offset, width, mark, halves, origins):
     """Take addresses as two numbers, int64 of shape (2, packets), where an earlier header has not given one.
 
@@ -665,7 +649,7 @@ def halve(data, starts, places, count, offset, width, mark, halves, origins):
         origins[packet] = place
 
 
-@njit(**_options)
+@kernel
 def census(verdicts, codes, skipped, count, counts):
     """Count verdicts, uint8 of shape (protocols, packets), of packets that are not skipped; counts : int64, (…, 8).
 
@@ -679,7 +663,7 @@ def census(verdicts, codes, skipped, count, counts):
             numbers[0] = 0
 
 
-@njit(**_options)
+@kernel
 def tally(halves, verdicts, present, skipped, count, keys, used, counts, owners):
     """Count verdicts by sender, in a table that is not let grow.
 

@@ -6,20 +6,15 @@ JSON alike. Text is what `Row.text` gives for the same value; tests hold the two
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
+
+from pktlab.columns.compiled import inlined, intrinsic, ir, kernel, types
 
 __all__ = ["DECIMAL", "HEX", "IPV4", "IPV6", "MAC", "TIME", "WIDTHS", "WORD", "format_rows"]
 
 DECIMAL, HEX, IPV4, MAC, IPV6, TIME, WORD = range(7)
 WIDTHS = (20, 18, 15, 17, 45, 32, 0)
 """Most bytes that a value of each kind takes; a word is as long as it is."""
-
-_options: dict[str, Any] = {"nogil": True, "cache": True}
 
 
 @intrinsic
@@ -45,7 +40,7 @@ def _put(context, address, value):
     return types.int64(types.int64, types.int64), generate
 
 
-@njit(nogil=True, forceinline=True)
+@inlined
 def _put_digits(at, value, count):
     """Put `count` decimal digits of a number."""
     power = np.int64(1)
@@ -59,7 +54,7 @@ def _put_digits(at, value, count):
     return at
 
 
-@njit(nogil=True, forceinline=True)
+@inlined
 def _put_decimal(at, value):
     """Put a number."""
     if value < 0:
@@ -74,7 +69,7 @@ def _put_decimal(at, value):
     return _put_digits(at, value, count)
 
 
-@njit(nogil=True, forceinline=True)
+@inlined
 def _put_hex(at, value, digits):
     """Put hex digits, lower case, leading zeros too."""
     for place in range(digits - 1, -1, -1):
@@ -83,7 +78,7 @@ def _put_hex(at, value, digits):
     return at
 
 
-@njit(nogil=True, forceinline=True)
+@inlined
 def _put_ipv4(at, value):
     """Put an address of 4 bytes."""
     for place in range(3, -1, -1):
@@ -93,7 +88,7 @@ def _put_ipv4(at, value):
     return at
 
 
-@njit(nogil=True, forceinline=True)
+@inlined
 def _put_ipv6(at, high, low):
     """Put an address of 16 bytes, given as two halves (RFC 5952)."""
     best, best_len, run, run_len = -1, 0, -1, 0
@@ -134,7 +129,7 @@ def _put_ipv6(at, high, low):
     return at
 
 
-@njit(**_options)
+@kernel
 def format_rows(values, lows, has, skipped, count, kinds, digits, texts, text_at, words_at, out, ends):
     """Print rows, and return how many bytes were written.
 

@@ -88,6 +88,7 @@ class _Planner:
         self.slots, self.judged = np.full(count, -1, np.int32), np.full(count, -1, np.int32)
         self.slot_count = 0
         self.bits = 0
+        self._inside: dict[type[Header], tuple[frozenset[str], bool]] = {}
 
     def plan(self, names: Sequence[str], layers: Sequence[str], sums: Iterable[str] | None, pieces: bool) -> Plan:
         """Give each wanted thing its bit."""
@@ -132,13 +133,13 @@ class _Planner:
                 self.deep[number] |= bit
         return found
 
-    @staticmethod
-    def may_have(kind: type[Header], name: str) -> bool:
+    def may_have(self, kind: type[Header], name: str) -> bool:
         """Tell whether the tail of a header may have a field; of nodes that no reader knows all is thought."""
-        if any(row.name == name for row in rows_inside(kind)):
-            return True
-        is_known_tail = all(is_known(declared.subcon) for declared in kind.schema.tail)
-        return not is_known_tail and name.startswith(f"{kind.schema.layer}.")
+        if kind not in self._inside:
+            is_known_tail = all(is_known(declared.subcon) for declared in kind.schema.tail)
+            self._inside[kind] = frozenset(row.name for row in rows_inside(kind)), is_known_tail
+        names, is_known_tail = self._inside[kind]
+        return name in names or (not is_known_tail and name.startswith(f"{kind.schema.layer}."))
 
     def fixed_row(self, number: int, kind: type[Header], name: str) -> Row | None:
         """Return the row of a field that a kernel can take."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from pktlab.columns import kernels_text
 from pktlab.columns.batches import VERDICTS, Batch, Column, Columns
 from pktlab.columns.filters.occurrences import Moments
 from pktlab.columns.printing import Cells, Layout
+from pktlab.columns.windows import Window
 from pktlab.flows import Fragments
 from pktlab.wire.bindings import Binding
 
@@ -58,16 +59,24 @@ class TextRows:
         self._most = sum(widths) + int(self._text_at[3 * len(self._order) + 1]) + 8
 
     def read(
-        self, reader: CaptureReader, fragments: Fragments, moments: Moments, *, threads: int = 1, read: int = 0
+        self,
+        reader: CaptureReader,
+        fragments: Fragments,
+        moments: Moments,
+        *,
+        threads: int = 1,
+        read: int = 0,
+        watch: Callable[[Window], None],
     ) -> Iterator[bytes]:
         """Yield the rows of the packets that were not read yet, each with its end, some at a time.
 
         Parameters
         ----------
         fragments, moments : what the packets that were read left behind; read : how many they were
+        watch : is told each window
         """
         batches = self.columns.read(
-            reader, self._print, threads=threads, read=read, fragments=fragments, moments=moments
+            reader, self._print, threads=threads, read=read, fragments=fragments, moments=moments, watch=watch
         )
         for batch, printed in batches:
             yield from self._spliced(batch, *printed) if batch.exact.any() else [printed[0].tobytes()]

@@ -6,7 +6,6 @@ order. Memory is the windows in use and does not grow with the file.
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,7 +27,6 @@ VERDICTS: tuple[Verdict | None, ...] = (None, *Verdict)
 """What the codes of the kernels stand for."""
 STATUSES = np.array([0, *(STATUS[verdict] for verdict in Verdict)], np.int64)
 """tshark's number for each of them."""
-_log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
@@ -52,7 +50,7 @@ class Walked:
         self._found = np.zeros((sums, size), np.uint16)
         self._expected = np.zeros((sums, size), np.uint16)
         self.codes = np.zeros(sums, np.int64)
-        self._lanes = np.zeros(kernels.LANES, kernels.LANE)
+        self._rooms = _rooms(len(plan.rules.heads))
         self.window: Window
 
     def run(self, window: Window) -> None:
@@ -66,7 +64,7 @@ class Walked:
             window.data, index.starts, index.captured, index.lengths, index.links, index.fcs, index.flags,
             window.count, _firsts(plan, window.link_types), *plan.rules.arrays,
             plan.here, plan.deep, plan.reach, plan.slots, plan.judged, plan.need, plan.every, plan.pieces,
-            self._lanes, self._places, self._payloads, self._status, self._verdicts, self._found, self._expected,
+            *self._rooms, self._places, self._payloads, self._status, self._verdicts, self._found, self._expected,
             self.codes,
         )  # fmt: skip
 
@@ -136,6 +134,20 @@ class Walked:
         return values, origins >= 0
 
 
+def _rooms(kinds: int) -> tuple[Array, ...]:
+    """Return what `kernels.walk` works in, with so many kinds of headers.
+
+    lanes : LANE; numbers : int64, a line for each number of a header; order : uint64, which lanes are at the same kind
+    of header, which of them are still with it, which go on; told : int64, by lane, what its numbers tell; waiting :
+    int32 by kind, the first lane that is at such a header, or -1; turns : int32, a ring of the kinds that lanes wait at
+    """
+    size = kernels.LANES
+    return (
+        np.zeros(size, kernels.LANE), np.zeros((kernels.ZERO + 1, size), np.int64), np.zeros((3, size), np.uint64),
+        np.zeros((3, size), np.int64), np.full(kinds, -1, np.int32), np.zeros(kinds + 1, np.int32),
+    )  # fmt: skip
+
+
 def _firsts(plan: Plan, link_types: list[int]) -> Array:
     """Return the kind that packets of each link type start with, or the negative place of a table by version."""
     starts = [plan.rules.starts.get(link_type, (0, 0)) for link_type in link_types]
@@ -173,8 +185,6 @@ class Scan(Generic[Result]):
 
     def __iter__(self) -> Iterator[tuple[Walked, Result]]:
         spare = 0 if self.threads == 1 else self.threads
-        if not kernels.is_compiled():
-            _log.info("compiling the kernels: done once, some seconds")
         walked = deque(Walked(self.plan, max_packets(self.window_len)) for _ in range(spare + 1))
         windows = Windows(self.reader, spare, *self.before, window_len=self.window_len)
         if not spare:

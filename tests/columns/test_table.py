@@ -63,9 +63,9 @@ def as_lists(table: Table) -> dict[str, list[Any]]:
 
 def both(path: Path, names: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple[Table, Table]:
     """Return the table of the exact reader, and that of the kernels."""
-    monkeypatch.setattr(api, "EXACT_FIRST", 1 << 40)
+    monkeypatch.setattr(api, "exact_first", lambda _: 1 << 40)
     exact = pktlab.open(path).table(*names)
-    monkeypatch.setattr(api, "EXACT_FIRST", -1)
+    monkeypatch.setattr(api, "exact_first", lambda _: 0)
     return exact, pktlab.open(path).table(*names)
 
 

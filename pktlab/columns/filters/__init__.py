@@ -9,18 +9,17 @@ dates as text, and the names of hosts and services.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from pktlab.columns.filters.check import check
-from pktlab.columns.filters.exact import compiled
-from pktlab.columns.filters.grammar import parse
-from pktlab.columns.filters.nodes import Test, fields_of
 from pktlab.columns.filters.occurrences import Moments, PacketLike
 from pktlab.columns.registry import FieldType, registry
 from pktlab.errors import FilterError
 from pktlab.wire.header import Header
 
-__all__ = ["Clock", "Filter", "compile_filter", "fields_of"]
+if TYPE_CHECKING:
+    from pktlab.columns.filters.nodes import Test
+
+__all__ = ["Clock", "Filter", "compile_filter"]
 
 Some = TypeVar("Some", bound=PacketLike)
 
@@ -52,6 +51,10 @@ class Filter:
     """
 
     def __init__(self, text: str, protocols: Iterable[type[Header]] = ()) -> None:
+        from pktlab.columns.filters.check import check  # 20 ms, which only a filter costs
+        from pktlab.columns.filters.exact import compiled
+        from pktlab.columns.filters.grammar import parse
+
         self.text = text
         self._names = registry(protocols)
         self.tree: Test = check(parse(text), text, self._names)
@@ -60,6 +63,8 @@ class Filter:
     @property
     def fields(self) -> tuple[FieldType, ...]:
         """What the filter asks for, each field and protocol once, in the order of the text."""
+        from pktlab.columns.filters.nodes import fields_of
+
         return tuple(self._names.find(name) for name in fields_of(self.tree))
 
     def matches(self, packet: PacketLike, moments: Moments | None = None) -> bool:

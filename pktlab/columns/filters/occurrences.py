@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pktlab.capture import Record
-from pktlab.columns.filters.literals import plain_text
-from pktlab.columns.filters.nodes import Part
 from pktlab.columns.registry import FieldType, Registry
 from pktlab.wire.dissection import Dissection
 from pktlab.wire.packet import LINK_LAYERS
@@ -16,7 +14,19 @@ from pktlab.wire.rows import Found
 from pktlab.wire.values import ipv4_text, ipv6_text
 from pktlab.wire.verdict import STATUS, Judgement
 
-__all__ = ["Moments", "Occurrences", "PacketLike"]
+if TYPE_CHECKING:
+    from pktlab.columns.filters.nodes import Part
+
+__all__ = ["Moments", "Occurrences", "PacketLike", "plain_text"]
+
+
+def plain_text(text: str) -> bytes:
+    r"""Return `text` in the form in which text is compared: UTF-8.
+
+    >>> plain_text("é")
+    b'\xc3\xa9'
+    """
+    return text.encode("utf-8", "surrogatepass")
 
 
 class PacketLike(Protocol):
