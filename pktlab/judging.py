@@ -1,8 +1,8 @@
 """All checksums of a capture judged: the first packets by the exact reader, the rest in bulk.
 
-A small capture is answered before kernels would be loaded. Of a large one every verdict is counted; what needs more than
-a count (a finding that is listed, a fragment, a tunnel) is asked of the exact reader, packet by packet. Nothing in the
-result tells which way it came.
+A small capture is answered before kernels would be loaded. Of a large one every verdict is counted; what needs more
+than a count (a finding that is listed, a fragment, a tunnel) is asked of the exact reader, packet by packet. Nothing in
+the result tells which way it came.
 """
 
 from __future__ import annotations
