@@ -95,7 +95,7 @@ def _put_pair(at, number):
     return _put(_put(at, 48 + tens), 48 + number - 10 * tens)
 
 
-@njit(nogil=True, forceinline=True)
+@njit(nogil=True)
 def _put_digits(at, value, count):
     """Put `count` decimal digits of a number that is not negative."""
     left, place = np.uint64(value), at + count
@@ -109,7 +109,7 @@ def _put_digits(at, value, count):
     return at + count
 
 
-@njit(nogil=True, forceinline=True)
+@njit(nogil=True)
 def _count_digits(value):
     """Return how many decimal digits a number has that is not negative."""
     count, bound = 1, np.uint64(10)
@@ -119,7 +119,7 @@ def _count_digits(value):
     return count
 
 
-@njit(nogil=True, forceinline=True)
+@njit(nogil=True)
 def _put_decimal(at, value):
     """Put a number."""
     if value < 0:
@@ -137,7 +137,7 @@ def _put_hex(at, value, digits):
     return at
 
 
-@njit(nogil=True, forceinline=True)
+@njit(nogil=True)
 def _put_ipv4(at, value):
     """Put an address of 4 bytes."""
     for place in range(3, -1, -1):
@@ -154,7 +154,7 @@ def _put_ipv4(at, value):
     return at
 
 
-@njit(nogil=True, forceinline=True)
+@njit(nogil=True)
 def _put_mac(at, value):
     """Put an address of 6 bytes."""
     for place in range(5, -1, -1):
@@ -164,7 +164,7 @@ def _put_mac(at, value):
     return at
 
 
-@njit(nogil=True, forceinline=True)
+@njit(nogil=True)
 def _put_ipv6(at, high, low):
     """Put an address of 16 bytes, given as two halves (RFC 5952)."""
     best, best_len, run, run_len = -1, 0, -1, 0
@@ -269,7 +269,7 @@ def _number(base, op):
     return (np.int64(word >> np.uint64(op.shift)) & op.mask) * op.factor + op.constant
 
 
-@njit(nogil=True, forceinline=True)
+@njit(nogil=True)
 def _may_stand(start, end, group, glances, ranges):
     """Tell whether bytes may stand the glances of a group; none is always stood."""
     for place in range(group.first, group.last):
@@ -289,7 +289,7 @@ def _may_stand(start, end, group, glances, ranges):
 def format_lines(
     data, starts, captured, places, payloads, verdicts, found, expected, count,
     first, micros, negative, timed, number_width, time_width,
-    phrases, ops, words, texts, marks, hints, suggestions, groups, glances, ranges, most, asked, out, ends,
+    phrases, ops, words, texts, marks, hints, suggestions, groups, glances, ranges, steps, most, asked, out, ends,
 ):  # fmt: skip
     """Print a line for each packet that is not asked about elsewhere; return how many bytes were written.
 
@@ -303,6 +303,7 @@ def format_lines(
     marks : the same by row of `verdicts` and verdict, what is added to the line
     hints : ops whose numbers suggest, by `suggestions`, what is behind a header
     groups, glances, ranges : what the bytes have to be that are suggested
+    steps : uint8, shape (tables, 256, 257), how far options reach by their first two bytes, see `tails`
     most : bytes that no line is longer than
     asked : bool, in and out: the line is made elsewhere, since kernels cannot say it
     out : uint8; ends : int64, out: where each line ends in it
@@ -326,6 +327,21 @@ def format_lines(
                     into -= 1
                 order[into] = row
                 told += 1
+                if phrases[row].steps >= 0:
+                    start = base + starts[packet] + place
+                    option = start + phrases[row].size
+                    end = option + _number(start, hints[phrases[row].tail])
+                    while option < end:
+                        pair = np.int64(_load64(option) & np.uint64(0xFFFF))
+                        step = np.int64(steps[phrases[row].steps, pair & 255, 256])
+                        if step == 0 and option + 1 < end:
+                            step = np.int64(steps[phrases[row].steps, pair & 255, pair >> 8])
+                        if step == 255:
+                            break
+                        option += step
+                        if step == 0 or option > end:
+                            is_plain = False
+                            break
                 judged = phrases[row].judged
                 if judged >= 0:
                     verdict = verdicts[judged, packet]

@@ -19,6 +19,7 @@ from pktlab.columns.phrases import compile_scripts, script_of
 from pktlab.columns.plan import plan_for_lines
 from pktlab.columns.rules import LEAF, compile_rules
 from pktlab.columns.scan import VERDICTS, Scan, Walked
+from pktlab.columns.tails import steps_of
 from pktlab.columns.windows import NO_TIME, WINDOW_LEN, Window, max_packets
 from pktlab.packets import NUMBER_WIDTH, TIME_WIDTH, seconds_text
 from pktlab.wire.bindings import Binding
@@ -63,7 +64,8 @@ class LinePrinter:
         rules = compile_rules(bindings)
         kinds = [kind for kind in rules.kinds if kind is not None and _is_told(kind) and script_of(kind)]
         said = [kind for kind in kinds if rules.heads[rules.numbers[kind]]["walked"] > LEAF]
-        self.plan = plan_for_lines(rules, said, _guessed(bindings))
+        tails = [kind for kind in said if steps_of(kind) is not None]
+        self.plan = plan_for_lines(rules, said, _guessed(bindings), tails)
         judged = {kind: int(self.plan.judged[rules.numbers[kind]]) for kind in said}
         marks = [[_mark(protocol, code) for code in range(8)] for protocol in self.plan.protocols]
         self._scripts = compile_scripts(rules, {kind: row for row, kind in enumerate(said)}, judged, marks)

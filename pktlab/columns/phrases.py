@@ -16,6 +16,7 @@ from construct import expr
 
 from pktlab.columns import kernels_text
 from pktlab.columns.rules import WALKED, Rules
+from pktlab.columns.tails import steps_of
 from pktlab.columns.terms import Array, NoRule, as_array, bits_of, term_of
 from pktlab.wire import expressions
 from pktlab.wire.glance import Glance
@@ -51,6 +52,7 @@ PHRASE = np.dtype(
         ("guesses", "i4"),  # what is behind it is guessed: by hints, and by its first byte
         ("size", "i4"),  # bytes in front of a tail
         ("tail", "i4"),  # hint whose number is the bytes of a tail, or -1
+        ("steps", "i4"),  # of the table by which the tail is read, or -1
         ("hint_first", "i4"),
         ("hint_last", "i4"),
         ("by_byte", "i4"),  # place of the suggestions
@@ -69,7 +71,7 @@ _PAD = 8  # texts are copied 8 bytes at a time
 class Scripts:
     """What the kernel is given; see `kernels_text.format_lines`.
 
-    arrays : phrases, ops, words, texts, marks, hints, suggestions, groups, glances, ranges
+    arrays : phrases, ops, words, texts, marks, hints, suggestions, groups, glances, ranges, steps
     most : bytes that no line is longer than, without the columns in front
     """
 
@@ -104,14 +106,14 @@ def compile_scripts(
     """
     compiler = _Compiler()
     phrases = np.zeros(len(rows) + 1, PHRASE)
-    phrases["judged"] = phrases["tail"] = -1
     widths = []
     for kind, row in rows.items():
         first, width = len(compiler.ops), compiler.say(kind)
         widths.append(width + 1)
         phrase = {"op_first": first, "op_last": len(compiler.ops), "judged": judged.get(kind, -1)}
         assert rules.heads[rules.numbers[kind]]["walked"] == WALKED
-        phrase |= compiler.guess(kind, int(rules.heads[rules.numbers[kind]]["size"]))
+        phrase |= {"size": int(rules.heads[rules.numbers[kind]]["size"]), "steps": -1, "tail": -1}
+        phrase |= {**compiler.tail(kind), **compiler.guess(kind)}
         for name, value in phrase.items():
             phrases[name][row] = value
     marked = np.array([[compiler.text(mark) for mark in row] for row in marks], np.int32)
@@ -129,6 +131,7 @@ class _Compiler:
         self.groups: list[tuple[int, int]] = [(0, 0)]  # 0 stands for none
         self.glances: list[tuple[int, int, int, int]] = []
         self.ranges: list[tuple[int, int]] = []
+        self.steps: list[Array] = []
         self._group_at: dict[tuple[Glance, ...], int] = {}
         self._text_at: dict[str, tuple[int, int]] = {}
 
@@ -139,6 +142,7 @@ class _Compiler:
             np.frombuffer(bytes(self.texts) + bytes(_PAD), np.uint8), marks, as_array(self.hints, OP),
             np.array(self.suggestions or [0], np.int16), as_array(self.groups, GROUP),
             as_array(self.glances, GLANCE), np.array(self.ranges or [(0, 0)], np.int64),
+            np.array(self.steps or [np.zeros((256, 257))], np.uint8),
         )  # fmt: skip
 
     def text(self, text: str) -> tuple[int, int]:
@@ -216,18 +220,24 @@ class _Compiler:
 
     # ---- what is behind
 
-    def guess(self, kind: type[Header], size: int) -> dict[str, int]:
+    def tail(self, kind: type[Header]) -> dict[str, int]:
+        """Compile how long the tail of a header is, and how it is read."""
+        bounded = [one.subcon for one in kind.schema.tail if isinstance(one.subcon, Bounded)]
+        if not bounded:
+            return {}
+        self.hints.append((0, 0, 0, *self.number(kind, bounded[-1].length)))
+        found, steps = {"tail": len(self.hints) - 1}, steps_of(kind)
+        if steps is not None:
+            found["steps"] = len(self.steps)
+            self.steps.append(steps)
+        return found
+
+    def guess(self, kind: type[Header]) -> dict[str, int]:
         """Compile how what is behind a header is guessed."""
         rule = FOLLOWS.get(kind)
         if rule is None or rule.first is None:
             return {}
-        found = {"guesses": 1, "size": size, "tail": -1}
-        bounded = [one.subcon for one in kind.schema.tail if isinstance(one.subcon, Bounded)]
-        if bounded:
-            found["tail"] = len(self.hints)
-            self.hints.append((0, 0, 0, *self.number(kind, bounded[-1].length)))
-        found["by_byte"] = self.suggest(rule.first, 256)
-        found["hint_first"] = len(self.hints)
+        found = {"guesses": 1, "by_byte": self.suggest(rule.first, 256), "hint_first": len(self.hints)}
         places = max(rule.table, default=-1) + 1
         table = self.suggest(rule.table, places)
         for name in (rule.by,) if isinstance(rule.by, str) else rule.by:

@@ -81,16 +81,18 @@ def plan_for(
     return _Planner(rules, every).plan(names, tuple(layers), sums, pieces)
 
 
-def plan_for_lines(rules: Rules, said: Iterable[type[Header]], guessed: Iterable[type[Header]]) -> Plan:
+def plan_for_lines(
+    rules: Rules, said: Iterable[type[Header]], guessed: Iterable[type[Header]], tails: Iterable[type[Header]]
+) -> Plan:
     """Return the plan that walks every header and judges every checksum.
 
     Parameters
     ----------
     said : headers that lines speak of: each has a row of `Plan.slots` of its own, in that order. All others share the
         row behind them, but those of the link, which have none
-    guessed : headers that are not looked for
+    guessed : headers that are not looked for; tails : headers whose tail is looked after elsewhere
     """
-    return _Planner(rules, every=True).plan_for_lines(list(said), frozenset(guessed))
+    return _Planner(rules, every=True).plan_for_lines(list(said), frozenset(guessed), frozenset(tails))
 
 
 class _Planner:
@@ -116,7 +118,9 @@ class _Planner:
             pieces or bool(protocols),
         )  # fmt: skip
 
-    def plan_for_lines(self, said: list[type[Header]], guessed: frozenset[type[Header]]) -> Plan:
+    def plan_for_lines(
+        self, said: list[type[Header]], guessed: frozenset[type[Header]], tails: frozenset[type[Header]]
+    ) -> Plan:
         """Give each header the same bit: all that matters is whether any is left."""
         for number, kind in self.kinds():
             if kind in said:
@@ -125,7 +129,8 @@ class _Planner:
                 self.slots[number] = len(said)
         protocols = self.checksums(None)
         for number, kind in self.kinds():
-            self.here[number] = self.deep[number] = int(kind not in guessed)
+            self.here[number] = int(kind not in guessed)
+            self.deep[number] = int(kind not in guessed and kind not in tails)
         reach = self.rules.reach(self.here)
         return Plan(
             self.rules, np.array(self.here, np.int64), np.array(self.deep, np.int64), reach, self.slots, self.judged,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,17 +16,11 @@ from pktlab.capture import open_capture
 from pktlab.columns.lines import LinePrinter
 from pktlab.columns.rows import spliced
 from pktlab.lines import Lines
-from pktlab.wire import Header, field
-from pktlab.wire.ethernet import Ethernet, Ieee8021ad, Vlan
 from pktlab.wire.ipv4 import Ip
-from pktlab.wire.ipv6 import Ipv6
-from pktlab.wire.packet import FOLLOWS, build
-from pktlab.wire.tcp import Tcp
-from pktlab.wire.udp import Udp
 
-from .captures import Piece, captures, first_light, mutants, pcap, pcapng
+from .captures import Piece, captures, mutants, pcap, pcapng
 from .test_batches import PARTS, corpus
-from .test_engine import WINDOWS, Meter
+from .test_engine import WINDOWS
 
 ROOT = Path(__file__).resolve().parents[2]
 ENDS = {"dst": "02:00:00:00:00:02", "src": "02:00:00:00:00:01"}
@@ -89,7 +81,7 @@ def test_lines_of_the_corpus(part: int) -> None:
     assert found == []
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(captures(), st.sampled_from([1 << 16, *WINDOWS]))
 def test_any_capture_however_it_is_cut(printer: LinePrinter, data: bytes, window_len: int) -> None:
     assert in_bulk(printer, data, window_len) == list(exact(io.BytesIO(data)))
