@@ -64,11 +64,11 @@ class LinePrinter:
         rules = compile_rules(bindings)
         kinds = [kind for kind in rules.kinds if kind is not None and _is_told(kind) and script_of(kind)]
         said = [kind for kind in kinds if rules.heads[rules.numbers[kind]]["walked"] > LEAF]
-        tails = [kind for kind in said if steps_of(kind) is not None]
+        tails = {kind: steps for kind in said if (steps := steps_of(kind)) is not None}
         self.plan = plan_for_lines(rules, said, _guessed(bindings), tails)
         judged = {kind: int(self.plan.judged[rules.numbers[kind]]) for kind in said}
         marks = [[_mark(protocol, code) for code in range(8)] for protocol in self.plan.protocols]
-        self._scripts = compile_scripts(rules, {kind: row for row, kind in enumerate(said)}, judged, marks)
+        self._scripts = compile_scripts(rules, said, tails, judged, marks)
         self._most = self._scripts.most + 2 * kernels_text.WIDTHS[kernels_text.DECIMAL] + TIME_WIDTH + 16
         self._local = threading.local()
 

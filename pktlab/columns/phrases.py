@@ -7,7 +7,7 @@ are left to the exact reader.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,6 @@ from construct import expr
 
 from pktlab.columns import kernels_text
 from pktlab.columns.rules import WALKED, Rules
-from pktlab.columns.tails import steps_of
 from pktlab.columns.terms import Array, NoRule, as_array, bits_of, term_of
 from pktlab.wire import expressions
 from pktlab.wire.glance import Glance
@@ -95,25 +94,30 @@ def script_of(kind: type[Header]) -> bool:
 
 
 def compile_scripts(
-    rules: Rules, rows: Mapping[type[Header], int], judged: Mapping[type[Header], int], marks: list[list[str]]
+    rules: Rules,
+    said: Sequence[type[Header]],
+    tails: Mapping[type[Header], Array],
+    judged: Mapping[type[Header], int],
+    marks: Sequence[Sequence[str]],
 ) -> Scripts:
     """Return the scripts of all headers that say something.
 
     Parameters
     ----------
-    rows : by header, its row of places; judged : by header, its row of verdicts
+    said : the headers, in the order of the rows of places; tails : by header, the steps through its options
+    judged : by header, its row of verdicts
     marks : by row of verdicts and verdict, what a line ends in
     """
     compiler = _Compiler()
-    phrases = np.zeros(len(rows) + 1, PHRASE)
+    phrases = np.zeros(len(said) + 1, PHRASE)
     widths = []
-    for kind, row in rows.items():
+    for row, kind in enumerate(said):
         first, width = len(compiler.ops), compiler.say(kind)
         widths.append(width + 1)
         phrase = {"op_first": first, "op_last": len(compiler.ops), "judged": judged.get(kind, -1)}
         assert rules.heads[rules.numbers[kind]]["walked"] == WALKED
         phrase |= {"size": int(rules.heads[rules.numbers[kind]]["size"]), "steps": -1, "tail": -1}
-        phrase |= {**compiler.tail(kind), **compiler.guess(kind)}
+        phrase |= {**compiler.tail(kind, tails.get(kind)), **compiler.guess(kind)}
         for name, value in phrase.items():
             phrases[name][row] = value
     marked = np.array([[compiler.text(mark) for mark in row] for row in marks], np.int32)
@@ -220,13 +224,13 @@ class _Compiler:
 
     # ---- what is behind
 
-    def tail(self, kind: type[Header]) -> dict[str, int]:
+    def tail(self, kind: type[Header], steps: Array | None) -> dict[str, int]:
         """Compile how long the tail of a header is, and how it is read."""
         bounded = [one.subcon for one in kind.schema.tail if isinstance(one.subcon, Bounded)]
         if not bounded:
             return {}
         self.hints.append((0, 0, 0, *self.number(kind, bounded[-1].length)))
-        found, steps = {"tail": len(self.hints) - 1}, steps_of(kind)
+        found = {"tail": len(self.hints) - 1}
         if steps is not None:
             found["steps"] = len(self.steps)
             self.steps.append(steps)

@@ -8,7 +8,6 @@ the exact reader.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import construct
@@ -33,7 +32,6 @@ _MAX_STEP = 40
 """Options are looked for up to this length, in bytes: lists of TCP and IPv4 have no longer ones."""
 
 
-@cache
 def steps_of(kind: type[Header]) -> Array | None:
     """Return how far each option reaches in the list that is the tail of a header; None if it has no such tail.
 
