@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from pktlab.wire.flip import Flip
     from pktlab.wire.flip_table import FieldCount
 
-__all__ = ["Packet", "moment_text", "time_text", "tree_text"]
+__all__ = ["NUMBER_WIDTH", "TIME_WIDTH", "Packet", "moment_text", "seconds_text", "time_text", "tree_text"]
+
+NUMBER_WIDTH, TIME_WIDTH = 5, 12
+"""Least widths of what a line starts with."""
 
 
 class Packet:
@@ -215,12 +218,12 @@ class Packet:
     def line(self, first_time_ns: int | None = None) -> str:
         """Return the packet in a line; times count from `first_time_ns`, ns."""
         if self.time_ns is None:
-            moment = f"{'-':>12}"
+            moment = f"{'-':>{TIME_WIDTH}}"
         else:
-            moment = f"{(self.time_ns - (first_time_ns or self.time_ns)) / 1e9:12.6f}"
+            moment = f"{seconds_text(self.time_ns - (first_time_ns or self.time_ns)):>{TIME_WIDTH}}"
         said = text.one_line(self.dissection, self.judgements)
         note = f" [{text.escape(self._whole_note)}]" if self.whole is not None else ""
-        return f"{self.number:>5} {moment}  {said}{note}"
+        return f"{self.number:>{NUMBER_WIDTH}} {moment}  {said}{note}"
 
     def tree(self) -> list[text.Line]:
         """Return the packet as a tree: a line for the frame, then one a layer with its fields under it."""
@@ -329,6 +332,15 @@ def time_text(time_ns: int) -> str:
     sign = "-" if time_ns < 0 else ""
     seconds, rest = divmod(abs(time_ns), 1_000_000_000)
     return f"{sign}{seconds}.{rest:09d}"
+
+
+def seconds_text(time_ns: int) -> str:
+    """Return ns as seconds with six digits, as the lines of packets have them.
+
+    >>> seconds_text(1_500_000), seconds_text(-1)
+    ('0.001500', '-0.000000')
+    """
+    return f"{time_ns / 1e9:.6f}"
 
 
 def moment_text(time_ns: int) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pktlab_cli.errors import ending
-from pktlab_cli.fields import ROWS, layout_of, print_header, put_octets, putting, settings_option
+from pktlab_cli.fields import ROWS, layout_of, print_header, put_octets, putting, settings_option, takes_octets
 from pktlab_cli.options import (
     color_option,
     command,
@@ -30,7 +30,7 @@ from pktlab_cli.options import (
     threads_option,
 )
 from pktlab_cli.printing import JsonArray, Printer, json_text, wrapped
-from pktlab_cli.progress import watched, watched_records, watched_work
+from pktlab_cli.progress import watched, watched_items, watched_records, watched_work
 from pktlab_cli.slices import Slice, slice_options
 from pktlab_cli.written import Form, form_option, target_option, written
 
@@ -120,6 +120,9 @@ def dissect(  # noqa: C901 - one branch a kind of result
             print_columns(capture, names, form, target, is_part=bool(frame) or wanted != Slice())
             return ending(capture.reader)
         out.eager = by_line or any(map(_is_stream, sources))
+        if prints and form in (None, "text") and not wants_hex and frame is None and takes_octets(out):
+            _put_lines(capture, wanted, threads, target, file_form, out)
+            return ending(capture.reader)
         if prints and form in ROWS:
             rows = _rows(form, names, settings, capture, threads, out)
             if frame is None and target is None and wanted == Slice():
@@ -147,6 +150,24 @@ def _rows(
     if header:
         print_header(names, layout, out)
     return Rows(capture, names, layout, threads=threads)
+
+
+def _put_lines(
+    capture: Capture | Selection, wanted: Slice, threads: int, target: str | None, form: Form | None, out: Printer
+) -> None:
+    """Print a line for each packet that is wanted, and write the packets to `target` if there is one."""
+    from pktlab.lines import Lines
+
+    lines = Lines(capture, threads=threads)
+    if target is None and wanted == Slice():
+        watched_work(capture, putting(lines, out), prints=True)
+        return
+    chosen = wanted.of(watched_items(capture, lines.each(), prints=True))
+    with contextlib.nullcontext() if target is None else written(target, capture.reader, form, flush=out.eager) as to:
+        for line in chosen:
+            if to is not None:
+                to.write(line.record)
+            put_octets(line.octets, out)
 
 
 def _form(form: str | None, wants_tree: bool, names: tuple[str, ...]) -> str | None:

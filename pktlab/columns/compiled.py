@@ -12,8 +12,9 @@ lock.
 - With any of Numba's own settings in the environment but the folder of its cache, as the tests have that check bounds,
   everything is as Numba does it, its cache too.
 
-In `kernels*.py` stands `kernel` over what is called from Python, `inlined` over what is called from kernels, and
-`intrinsic` where Numba has that; `types` and `ir` are Numba's and llvmlite's, imported when they are asked for.
+In `kernels*.py` stands `kernel` over what is called from Python, `inlined` or `called` over what is called from
+kernels, and `intrinsic` where Numba has that; `types` and `ir` are Numba's and llvmlite's, imported when they are
+asked for.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Kernel", "array_at", "inlined", "intrinsic", "ir", "kernel", "types"]
+__all__ = ["Kernel", "called", "inlined", "intrinsic", "ir", "kernel", "types"]
 
 _Function = Callable[..., Any]
 _OBJECT = object.__basicsize__
@@ -83,6 +84,11 @@ def intrinsic(function: _Function) -> Any:
 def inlined(function: _Function) -> Any:
     """Declare a function that is put into the kernels that call it."""
     return _Part(function, lambda plain: _njit(forceinline=True)(plain))
+
+
+def called(function: _Function) -> Any:
+    """Declare a function that kernels call, and that stands there once."""
+    return _Part(function, lambda plain: _njit()(plain))
 
 
 def _numba(name: str = "") -> Any:
@@ -267,7 +273,7 @@ def _unpacker(kinds: Sequence[Any]) -> Any:
 
         def array(kind: Any, address: Any) -> Any:
             shape, strides = word(address, _OBJECT + 16), word(address, _OBJECT + 24)
-            return array_at(context, builder, kind, word(address, _OBJECT), *(
+            return _array_at(context, builder, kind, word(address, _OBJECT), *(
                 [word(each, 8 * axis) for axis in range(kind.ndim)] for each in (shape, strides)
             ))  # fmt: skip
 
@@ -283,7 +289,7 @@ def _unpacker(kinds: Sequence[Any]) -> Any:
     return _numba("extending").intrinsic(lambda context, block: (types.Tuple(kinds)(types.int64), generate))
 
 
-def array_at(context: Any, builder: Any, kind: Any, data: Any, shape: list[Any], strides: list[Any]) -> Any:
+def _array_at(context: Any, builder: Any, kind: Any, data: Any, shape: list[Any], strides: list[Any]) -> Any:
     """Return, in an intrinsic, an array that owns nothing: its Numba type, the address of its data, and its form."""
     array = context.make_array(kind)(context, builder)
     size = context.get_abi_sizeof(context.get_data_type(kind.dtype))

@@ -18,10 +18,11 @@ from pktlab.columns.terms import is_number
 from pktlab.wire.coverage import checksum_field
 from pktlab.wire.header import Header
 from pktlab.wire.ipsec import Esp
+from pktlab.wire.packet import LINK_LAYERS
 from pktlab.wire.rows import Row
 from pktlab.wire.table import is_known, is_layout, nodes_of
 
-__all__ = ["Place", "Plan", "plan_for", "rows_inside"]
+__all__ = ["Place", "Plan", "plan_for", "plan_for_lines", "rows_inside"]
 
 Array = np.ndarray[Any, Any]
 _MAX_BITS = 62
@@ -80,6 +81,20 @@ def plan_for(
     return _Planner(rules, every).plan(names, tuple(layers), sums, pieces)
 
 
+def plan_for_lines(
+    rules: Rules, said: Iterable[type[Header]], guessed: Iterable[type[Header]], tails: Iterable[type[Header]]
+) -> Plan:
+    """Return the plan that walks every header and judges every checksum.
+
+    Parameters
+    ----------
+    said : headers that lines speak of: each has a row of `Plan.slots` of its own, in that order. All others share the
+        row behind them, but those of the link, which have none
+    guessed : headers that are not looked for; tails : headers whose tail is looked after elsewhere
+    """
+    return _Planner(rules, every=True).plan_for_lines(list(said), frozenset(guessed), frozenset(tails))
+
+
 class _Planner:
     def __init__(self, rules: Rules, every: bool) -> None:
         count = len(rules.kinds)
@@ -102,6 +117,25 @@ class _Planner:
             self.rules, np.array(self.here, np.int64), np.array(self.deep, np.int64), reach, self.slots, self.judged,
             (1 << min(self.bits, _MAX_BITS)) - 1, self.every, places, protocols,
             pieces or bool(protocols),
+        )  # fmt: skip
+
+    def plan_for_lines(
+        self, said: list[type[Header]], guessed: frozenset[type[Header]], tails: frozenset[type[Header]]
+    ) -> Plan:
+        """Give each header the same bit: all that matters is whether any is left."""
+        for number, kind in self.kinds():
+            if kind in said:
+                self.slots[number] = said.index(kind)
+            elif kind not in guessed and kind not in LINK_LAYERS:
+                self.slots[number] = len(said)
+        protocols = self.checksums(None)
+        for number, kind in self.kinds():
+            self.here[number] = int(kind not in guessed)
+            self.deep[number] = int(kind not in guessed and kind not in tails)
+        reach = self.rules.reach(self.here)
+        return Plan(
+            self.rules, np.array(self.here, np.int64), np.array(self.deep, np.int64), reach, self.slots, self.judged,
+            1, True, {}, protocols, True,
         )  # fmt: skip
 
     def new_bit(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from pktlab.columns.windows import Window
 from pktlab.flows import Fragments
 from pktlab.wire.bindings import Binding
 
-__all__ = ["TextRows"]
+__all__ = ["TextRows", "spliced"]
 
 Array = np.ndarray[Any, Any]
 _VERDICT_WORDS = ["" if one is None else str(one) for one in VERDICTS]
@@ -79,7 +80,7 @@ class TextRows:
             reader, self._print, threads=threads, read=read, fragments=fragments, moments=moments, watch=watch
         )
         for batch, printed in batches:
-            yield from self._spliced(batch, *printed) if batch.exact.any() else [printed[0].tobytes()]
+            yield from spliced(*printed, batch.exact, partial(self._row, batch))
 
     def _print(self, batch: Batch) -> tuple[Array, Array]:
         count, columns = batch.count, len(self._order)
@@ -101,18 +102,27 @@ class TextRows:
         )  # fmt: skip
         return out[:size], ends
 
-    def _spliced(self, batch: Batch, out: Array, ends: Array) -> Iterator[bytes]:
-        """Yield the kernel's rows with those of the exact reader in their places."""
-        start = 0
-        for place in np.flatnonzero(batch.exact):
-            stop = int(ends[place])
-            if stop > start:
-                yield out[start:stop].tobytes()
-            row = self.cells.row(batch.packets[int(place)], batch.moments[int(place)])
-            yield row.encode(errors="surrogateescape") + b"\n"
-            start = stop
-        if len(out) > start:
-            yield out[start:].tobytes()
+    def _row(self, batch: Batch, place: int) -> bytes:
+        row = self.cells.row(batch.packets[place], batch.moments[place])
+        return row.encode(errors="surrogateescape") + b"\n"
+
+
+def spliced(out: Array, ends: Array, exact: Array, row: Callable[[int], bytes]) -> Iterator[bytes]:
+    """Yield the rows that a kernel printed, with those of the exact reader in their places.
+
+    Parameters
+    ----------
+    out : uint8, the kernel's rows; ends : where each ends in it; exact : bool, which of them `row` gives instead
+    """
+    start = 0
+    for place in np.flatnonzero(exact).tolist():
+        stop = int(ends[place])
+        if stop > start:
+            yield out[start:stop].tobytes()
+        yield row(place)
+        start = stop
+    if len(out) > start:
+        yield out[start:].tobytes()
 
 
 def _kind_of(column: Column) -> tuple[int, int]:

@@ -89,6 +89,11 @@ class Walked:
         """The right values, where a sum was taken."""
         return self._expected[: len(self.plan.protocols), : self.count]
 
+    @property
+    def arrays(self) -> tuple[Array, ...]:
+        """Places, payloads, verdicts, found and expected, as `kernels.walk` fills them: longer than the window."""
+        return self._places, self._payloads, self._verdicts, self._found, self._expected
+
     def values(self, places: list[Place]) -> tuple[Array, Array]:
         """Return the values of a field, int64, and which packets have it."""
         values, origins = np.zeros(self.count, np.int64), np.full(self.count, -1, np.int32)

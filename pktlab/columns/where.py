@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -41,6 +41,13 @@ class Chosen(NamedTuple):
     asked: Array
 
 
+Result = TypeVar("Result")
+
+
+def _nothing(_: Chosen) -> None:
+    """Do nothing with a window."""
+
+
 class Where:
     """A filter over captures.
 
@@ -58,14 +65,22 @@ class Where:
         self._plan = self._wanted.plan()
         self._local = threading.local()
 
-    def windows(self, reader: CaptureReader, *, threads: int = 1, read: int = 0) -> Iterator[Chosen]:
-        """Yield the windows of a capture, of which `read` packets were read already, in file order."""
+    def windows(
+        self, reader: CaptureReader, work: Callable[[Chosen], Result], *, threads: int = 1, read: int = 0
+    ) -> Iterator[tuple[Chosen, Result]]:
+        """Yield the windows of a capture, of which `read` packets were read already, in file order.
+
+        `work` is done with each on any thread, and its result given out too.
+        """
+
+        def choose(walked: Walked) -> tuple[Chosen, Result]:
+            chosen = self._choose(walked)
+            return chosen, work(chosen)
+
         first_ns, previous_ns = self.clock.first_ns, self.clock.previous_ns
-        scan = Scan(
-            reader, self._plan, self._choose, threads=threads, read=read, first_ns=first_ns, previous_ns=previous_ns
-        )
-        for _, chosen in scan:
-            yield chosen
+        scan = Scan(reader, self._plan, choose, threads=threads, read=read, first_ns=first_ns, previous_ns=previous_ns)
+        for _, result in scan:
+            yield result
 
     def passing(
         self,
@@ -81,7 +96,7 @@ class Where:
         `watch` is told each window.
         """
         exact = ExactReader(self.bindings, fragments)
-        for window, passes, asked in self.windows(reader, threads=threads, read=read):
+        for (window, passes, asked), _ in self.windows(reader, _nothing, threads=threads, read=read):
             watch(window)
             for place in np.flatnonzero(passes | asked).tolist():
                 packet = exact.packet(window.record(place)) if asked[place] else None
