@@ -28,7 +28,6 @@ from pktlab.wire.packet import LINK_TYPES, PROTOCOLS
 if TYPE_CHECKING:
     from pktlab.columns.cells import Wanted
     from pktlab.columns.table import Table
-    from pktlab.columns.where import Where
     from pktlab.columns.windows import Window
 
 __all__ = ["AS", "Capture", "Packet", "Selection", "load_schema", "open", "packet", "time_text", "tree_text"]
@@ -295,20 +294,16 @@ class Selection(Tabular):
         is_file = isinstance(reader, CaptureReader) and reader.is_plain_file and not reader.salvages
         return is_file and isinstance(self.capture, Capture)
 
-    def where_in_bulk(self, clock: Clock) -> Where:
-        """Return what chooses in bulk, behind the packets that `clock` has gone over."""
-        from pktlab.columns.where import Where
-
-        return Where(self.filter, self.bindings, clock)
-
     def _rest(self, capture: Capture, clock: Clock) -> Iterator[Packet | Record]:
         """Yield those of the packets not read yet that pass: of a file they are chosen in bulk."""
         reader = capture.reader
         if not isinstance(reader, CaptureReader) or not self.is_chosen_in_bulk:
             yield from self.filter.select(capture.rest(), clock)
             return
+        from pktlab.columns.where import Where
 
-        found = self.where_in_bulk(clock).passing(
+        where = Where(self.filter, capture.bindings, clock)
+        found = where.passing(
             reader, capture.fragments, threads=self.threads, read=clock.count, watch=capture.note_window
         )
         for window, place, packet in found:

@@ -110,15 +110,16 @@ class Lines:
             for printed in found:
                 yield _Shown(self.capture, printed)
             return
+        from pktlab.columns.where import Where
+
         assert isinstance(self.capture.capture, Capture)
         selection, capture = self.capture, self.capture.capture
 
         def work(chosen: Chosen) -> Printed:
             return printer.printed(chosen.window, ~chosen.passes | chosen.asked)
 
-        for chosen, printed in selection.where_in_bulk(clock).windows(
-            reader, work, threads=selection.threads, read=clock.count
-        ):
+        where = Where(selection.filter, capture.bindings, clock)
+        for chosen, printed in where.windows(reader, work, threads=selection.threads, read=clock.count):
             yield _Chosen(capture, printed, selection, chosen)
 
 

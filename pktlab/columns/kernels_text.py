@@ -284,7 +284,8 @@ def _may_stand(start, end, group, glances, ranges):
 def format_lines(
     data, starts, captured, places, payloads, verdicts, found, expected, count,
     first, micros, negative, timed, number_width, time_width,
-    phrases, ops, words, texts, marks, hints, suggestions, groups, glances, ranges, steps, most, order, asked, out, ends,
+    phrases, ops, words, texts, marks, hints, suggestions, groups, glances, ranges, steps, most, order,
+    asked, out, ends,
 ):  # fmt: skip
     """Print a line for each packet that is not asked about elsewhere; return how many bytes were written.
 
