@@ -151,20 +151,27 @@ class Capture(Tabular):
         with self._again() as again:
             return sum(1 for _ in again.reader)
 
-    def where(self, condition: str | Filter) -> Selection:
+    def where(self, condition: str | Filter | None = None, *, bpf: str | None = None) -> Selection:
         """Return the packets that pass a display filter, as a capture of its own; nothing is read yet.
+
+        bpf : a filter in libpcap's language, as for tcpdump, that has to hold too, or alone
 
         Raises
         ------
         FilterError : the filter does not read, or asks for what no packet can have
+        MissingLibrary : there is a `bpf`, and libpcap is not installed
 
         >>> import pktlab
         >>> found = pktlab.open("pcaps/first-light.pcapng").where("udp.checksum.verdict == bad or udp.length == 9")
         >>> [packet.number for packet in found]
         [28]
+        >>> pktlab.open("pcaps/first-light.pcapng").where("udp.length > 40", bpf="udp port 53").count()
+        1
         """
-        chosen = condition if isinstance(condition, Filter) else compile_filter(condition, self._protocols or {})
-        return Selection(self, chosen)
+        if isinstance(condition, Filter) and bpf is None:
+            return Selection(self, condition)
+        text = str(condition) if isinstance(condition, Filter) else condition
+        return Selection(self, compile_filter(text, self._protocols or {}, bpf=bpf))
 
     @property
     def protocols(self) -> Sequence[type[Header]]:
@@ -303,7 +310,7 @@ class Selection(Tabular):
             for found in again:
                 if found.number == number:
                     return found
-        raise IndexError(f"{self.name} has no frame {number} that passes {self.filter.text}")
+        raise IndexError(f"{self.name} has no frame {number} that passes {self.filter}")
 
     def __getitem__(self, index: int) -> Packet:
         wanted = index if index >= 0 else index + self.count()
@@ -311,7 +318,7 @@ class Selection(Tabular):
             for place, found in enumerate(again):
                 if place == wanted:
                     return found
-        raise IndexError(f"{self.name} has no {index} among the packets that pass {self.filter.text}")
+        raise IndexError(f"{self.name} has no {index} among the packets that pass {self.filter}")
 
     def count(self) -> int:
         """Return the number of packets that pass; the file is read once for it."""
@@ -326,9 +333,9 @@ class Selection(Tabular):
     def _batches(self, columns: Sequence[Wanted], size: int, threads: int) -> Iterator[Table]:
         return selected_tables(self.capture, columns, self.protocols, self.filter, size)
 
-    def where(self, condition: str | Filter) -> Selection:
+    def where(self, condition: str | Filter | None = None, *, bpf: str | None = None) -> Selection:
         """Return those that pass another filter too."""
-        return Selection(self, self.capture.where(condition).filter)
+        return Selection(self, self.capture.where(condition, bpf=bpf).filter)
 
     def _again(self) -> Selection:
         return Selection(self.capture._again(), self.filter)
@@ -344,7 +351,7 @@ class Selection(Tabular):
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Selection of {self.capture!r} where {self.filter.text}>"
+        return f"<Selection of {self.capture!r} where {self.filter}>"
 
 
 def open(source: Sources, *, protocols: Protocols | None = None, salvage: bool = False) -> Capture:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pktlab.api import Capture, Packet, Selection
     from pktlab.rows import Rows
     from pktlab.wire.text import Line
+    from pktlab_cli.options import Condition
 
 __all__ = ["dissect"]
 
@@ -51,6 +52,7 @@ FORMS = ("text", "tree", "fields", "csv", "json", "jsonl", "arrow", "parquet")
     "pktlab dissect pcaps/first-light.pcapng --frame 28 -V -x",
     "pktlab dissect pcaps/first-light.pcapng -T jsonl -e ip.src -e udp.dstport -c 5",
     "pktlab dissect pcaps/first-light.pcapng -Y 'ip.addr == 192.0.2.0/24 and udp.length > 100'",
+    "pktlab dissect pcaps/first-light.pcapng -f 'udp port 53'",
     "pktlab dissect - -c 3 < pcaps/first-light.pcapng",
     "pktlab dissect pcaps/first-light.pcapng --frames 10-20 -w slice.pcapng.gz",
     "pktlab dissect --as ip --hex 4500001c00000000401166cd0a0000010a0000020001000200080000",
@@ -78,10 +80,10 @@ FORMS = ("text", "tree", "fields", "csv", "json", "jsonl", "arrow", "parquet")
 @protocol_options
 @color_option
 def dissect(  # noqa: C901 - one branch a kind of result
-    sources: list[str], frame: int | None, hex_text: str | None, as_: str | None, condition: str | None, wanted: Slice,
-    wants_tree: bool, wants_hex: bool, form: str | None, names: tuple[str, ...], ranges: bool, target: str | None,
-    file_form: Form | None, by_line: bool, quiet: bool, salvage: bool, settings: tuple[str, ...], threads: int,
-    protocols: dict[str, Any], out: Printer,
+    sources: list[str], frame: int | None, hex_text: str | None, as_: str | None, condition: Condition | None,
+    wanted: Slice, wants_tree: bool, wants_hex: bool, form: str | None, names: tuple[str, ...], ranges: bool,
+    target: str | None, file_form: Form | None, by_line: bool, quiet: bool, salvage: bool, settings: tuple[str, ...],
+    threads: int, protocols: dict[str, Any], out: Printer,
 ) -> int:  # fmt: skip
     """Show the packets of a capture: a line each, trees, or JSON.
 
@@ -102,7 +104,7 @@ def dissect(  # noqa: C901 - one branch a kind of result
 
         check_fields(names, protocols.values())
     if condition is not None and (frame is not None or hex_text is not None):
-        raise click.UsageError("-Y chooses among packets; --frame and --hex name one", click.get_current_context())
+        raise click.UsageError("-Y and -f choose packets; --frame and --hex name one", click.get_current_context())
     with contextlib.ExitStack() as stack:
         if hex_text is not None or as_ is not None:
             if target is not None:
