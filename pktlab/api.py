@@ -20,7 +20,7 @@ from pktlab.flows import Fragments
 from pktlab.packets import Packet, time_text, tree_text
 from pktlab.schemas import load_schema
 from pktlab.sources import Sources, is_stored, open_reader
-from pktlab.tables import Tabular, selected_tables, tables_of
+from pktlab.tables import Tabular, tables_of
 from pktlab.wire.bindings import Binding, bind
 from pktlab.wire.header import Header
 from pktlab.wire.packet import LINK_TYPES, PROTOCOLS
@@ -179,17 +179,14 @@ class Capture(Tabular):
         return tuple((self._protocols or {}).values())
 
     def _batches(self, columns: Sequence[Wanted], size: int, threads: int) -> Iterator[Table]:
+        return self.tables_where(None, columns, size, threads, EXACT_FIRST)
+
+    def tables_where(
+        self, chosen: Filter | None, columns: Sequence[Wanted], size: int, threads: int, exact_first: int
+    ) -> Iterator[Table]:
+        """Yield the tables of the packets that pass."""
         self._start()
-        reader, packets = self.reader, None
-        if not isinstance(reader, CaptureReader):
-            packets = self.rest()
-        elif is_stored(self._source):
-            records = list(islice(reader, EXACT_FIRST + 1))
-            if len(records) <= EXACT_FIRST:
-                packets = map(self.packet_of, records)
-            else:
-                self._start()
-        yield from tables_of(packets, self.reader, columns, self.bindings, size=size, threads=threads)
+        yield from tables_of(self, columns, chosen, size=size, threads=threads, exact_first=exact_first)
 
     def _again(self) -> Capture:
         if not is_stored(self._source):
@@ -331,7 +328,11 @@ class Selection(Tabular):
         return self.capture.protocols
 
     def _batches(self, columns: Sequence[Wanted], size: int, threads: int) -> Iterator[Table]:
-        return selected_tables(self.capture, columns, self.protocols, self.filter, size)
+        if isinstance(self.capture, Capture):
+            return self.capture.tables_where(self.filter, columns, size, threads, self.exact_first)
+        from pktlab.columns.exactly import exact_tables
+
+        return exact_tables(self.capture, columns, self.protocols, size=size, chosen=self.filter)
 
     def where(self, condition: str | Filter | None = None, *, bpf: str | None = None) -> Selection:
         """Return those that pass another filter too."""

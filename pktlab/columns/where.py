@@ -22,7 +22,7 @@ from pktlab.columns.filters.wanted import View, Wanted, second_walk
 from pktlab.columns.registry import registry
 from pktlab.columns.rules import compile_rules
 from pktlab.columns.scan import Scan, Walked
-from pktlab.columns.windows import Window
+from pktlab.columns.windows import WINDOW_LEN, Window, max_packets
 from pktlab.flows import Fragments
 from pktlab.packets import Packet
 from pktlab.wire.bindings import Binding
@@ -90,6 +90,13 @@ class Where:
                 packet = exact.packet(window.record(place)) if asked[place] else None
                 if packet is None or self.filter.matches(packet, window.moments(place)):
                     yield window, place, packet
+
+    def choose(self, window: Window, window_len: int = WINDOW_LEN) -> Chosen:
+        """Choose among the packets of a window of at most `window_len` bytes, on any thread."""
+        if not hasattr(self._local, "first"):
+            self._local.first = Walked(self._plan, max_packets(window_len))
+        self._local.first.run(window)
+        return self._choose(self._local.first)
 
     def _choose(self, walked: Walked) -> Chosen:
         if not hasattr(self._local, "second"):
