@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["dissect"]
 
 Show = Callable[["Packet"], None]
+JSON = ("json", "jsonl")
 FORMS = ("text", "tree", "fields", "csv", "json", "jsonl", "arrow", "parquet")
 
 
@@ -122,9 +123,13 @@ def dissect(  # noqa: C901 - one branch a kind of result
             print_columns(capture, names, form, target, is_part=bool(frame) or wanted != Slice())
             return ending(capture.reader)
         out.eager = by_line or any(map(_is_stream, sources))
+        in_bulk = frame is None and target is None and wanted == Slice()
+        if prints and names and in_bulk and form in JSON:
+            _print_objects(form, names, capture, threads, out)
+            return ending(capture.reader)
         if prints and form in ROWS:
             rows = _rows(form, names, settings, capture, threads, out)
-            if frame is None and target is None and wanted == Slice():
+            if in_bulk:
                 watched_work(capture, putting(rows, out))
                 return ending(capture.reader)
             show = functools.partial(_show_row, rows, out)
@@ -149,6 +154,19 @@ def _rows(
     if header:
         print_header(names, layout, out)
     return Rows(capture, names, layout, threads=threads)
+
+
+def _print_objects(form: str, names: tuple[str, ...], capture: Capture | Selection, threads: int, out: Printer) -> None:
+    """Print chosen fields of all packets as JSON objects."""
+    from pktlab.columns.printing import JsonLayout
+    from pktlab.rows import Rows
+
+    rows = Rows(capture, names, JsonLayout(is_item=form == "json"), threads=threads)
+    if form == "jsonl":
+        watched_work(capture, putting(rows, out))
+        return
+    with JsonArray(out) as array:
+        watched_work(capture, putting(map(array.put, rows), out))
 
 
 def _form(form: str | None, wants_tree: bool, names: tuple[str, ...]) -> str | None:

@@ -19,7 +19,7 @@ from pktlab.columns.plan import Place, plan_for
 from pktlab.columns.registry import FieldType, Registry, registry
 from pktlab.columns.rules import compile_rules
 from pktlab.columns.scan import STATUSES, VERDICTS, Scan, Walked
-from pktlab.columns.windows import WINDOW_LEN
+from pktlab.columns.windows import WINDOW_LEN, Window
 from pktlab.flows import Fragments
 from pktlab.packets import Packet
 from pktlab.wire.bindings import Binding
@@ -139,10 +139,10 @@ class Columns:
             elif one.source == "payload":
                 layers.append(one.name.partition(".")[0])
         self.plan = plan_for(compile_rules(bindings), fields, layers=layers, sums=sums, every=every)
-        self.columns = [self._column(one) for one in types]
+        self.columns = [self._column(one, every) for one in types]
         self.all_exact = any(column.source == "exact" for column in self.columns)
 
-    def _column(self, one: FieldType) -> Column:
+    def _column(self, one: FieldType, every: bool) -> Column:
         places = tuple(self.plan.places.get(one.parts[0] if one.parts else one.name, ()))
         if one.source == "frame" and one.kind != "str":
             return Column(one.name, one, "number", "frame")
@@ -153,7 +153,7 @@ class Columns:
             return Column(one.name, one, store, what, row=row)
         if one.name == "tcp.len":
             return Column(one.name, one, "number", "length", tuple(self.plan.places["tcp"]))
-        if one.source in ("row", "either", "host"):
+        if one.source in ("row", "either", "host") and not (every and one.parts):  # of which a header has two
             kind = one.kind if one.source != "host" else self.registry.find(one.parts[0]).kind
             if kind == "ipv6":
                 return Column(one.name, one, "wide", "octets", places)
@@ -172,6 +172,7 @@ class Columns:
         moments: Moments | None = None,
         window_len: int = WINDOW_LEN,
         where: Where | None = None,
+        watch: Callable[[Window], None] = lambda _: None,
     ) -> Iterator[tuple[Batch, Result]]:
         """Yield the batches of a capture, in file order.
 
@@ -182,6 +183,7 @@ class Columns:
         read : packets that were read already; fragments, moments : what they left behind
         window_len : bytes of a window
         where : chooses packets, see `Batch.chosen`; the values of others mean nothing
+        watch : is told each window
         """
         exact = ExactReader(self.bindings, fragments)
 
@@ -197,6 +199,7 @@ class Columns:
             window_len=window_len,
         )  # fmt: skip
         for walked, (batch, result) in windows:
+            watch(walked.window)
             for place in map(int, np.flatnonzero(batch.left)):
                 packet, at = exact.packet(walked.window.record(place)), walked.window.moments(place)
                 if batch.asked[place] and where is not None:
