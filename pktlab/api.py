@@ -214,8 +214,8 @@ class Capture(Tabular):
 class Selection(Tabular):
     """The packets of a capture that pass a filter: read, indexed and counted as those of a `Capture` are.
 
-    Their numbers are those in the file. Of a file with more than `exact_first` packets the rest is chosen in bulk, on
-    `threads` cores.
+    Their numbers are those in the file. Of a capture with more than `exact_first` packets the rest is chosen in bulk,
+    of a file on `threads` cores.
     """
 
     def __init__(self, capture: Capture | Selection, chosen: Filter) -> None:
@@ -284,7 +284,7 @@ class Selection(Tabular):
     def _rest(self, capture: Capture, clock: Clock) -> Iterator[Packet | Record]:
         """Yield those of the packets not read yet that pass: of a file they are chosen in bulk."""
         reader = capture.reader
-        if not isinstance(reader, CaptureReader) or not reader.is_plain_file or reader.salvages:
+        if not isinstance(reader, CaptureReader) or reader.salvages:
             yield from self.filter.select(capture.rest(), clock)
             return
         from pktlab.columns.where import Where

@@ -80,9 +80,13 @@ class Objects:
     def __init__(self, names: Sequence[str], layout: JsonLayout) -> None:
         self.names, self.layout = list(names), layout
 
-    def row(self, packet: Packet, _: Moments) -> str:
+    def row(self, packet: Packet, moments: Moments) -> str:
         """Return a packet's object, without its end."""
-        values = packet.flat(self.names).items()
+        flat, time_ns = packet.flat(self.names), packet.time_ns
+        for name, since_ns in (("frame.time_relative", moments.first_ns), ("frame.time_delta", moments.previous_ns)):
+            if name in flat and since_ns is not None and time_ns is not None:
+                flat[name] = time_text(time_ns - since_ns)
+        values = flat.items()
         return "".join(
             self.layout.around(place, name, False)[0] + json_text(value) for place, (name, value) in enumerate(values)
         )

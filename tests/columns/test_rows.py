@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -15,10 +17,12 @@ import pktlab
 from pktlab import rows
 from pktlab.columns.printing import JsonLayout, Layout
 from pktlab.columns.registry import registry
+from pktlab.health import Health
 from pktlab.jsontext import json_text
+from pktlab.judging import judge_capture
 from pktlab.rows import Rows
 
-from .captures import captures, mutants, pcapng
+from .captures import Piece, captures, mutants, pcap, pcapng
 
 CORPUS = os.environ.get("PKTLAB_CORPUS")
 USUAL = (
@@ -90,3 +94,56 @@ def test_objects_are_those_of_the_packets(data: bytes, names: list[str]) -> None
     items = printed(data, tuple(names), JsonLayout(is_item=True), 0).decode()
     array = [packet.flat(names) for packet in pktlab.open(io.BytesIO(data))]
     assert f"[{items[1:]}\n]" == json_text(array, indent=2)
+
+
+# ---- what comes while it is waited for
+
+
+def rows_of(capture: pktlab.Capture) -> Iterator[int]:
+    """Yield the number of each row's packet."""
+    for some in Rows(capture, ("frame.number", "ip.src"), Layout()):
+        yield int(some.split(b"\t")[0])
+
+
+def objects_that_pass(capture: pktlab.Capture) -> Iterator[int]:
+    """Yield the number of each object's packet."""
+    for some in Rows(capture.where("eth.type == 0x800", bpf="ip"), ("frame.number", "ip.src"), JsonLayout()):
+        yield json.loads(some)["frame.number"]
+
+
+def packets_that_pass(capture: pktlab.Capture) -> Iterator[int]:
+    """Yield the numbers of packets that a filter lets pass."""
+    chosen = capture.where("eth.type == 0x800", bpf="ip")
+    chosen.exact_first = 2
+    return (packet.number for packet in chosen)
+
+
+def tables(capture: pktlab.Capture) -> Iterator[int]:
+    """Yield the number of each table's only packet."""
+    return (one["frame.number"].to_list()[-1] for one in capture.where(bpf="ip").batches("frame.number"))
+
+
+def verdicts(capture: pktlab.Capture) -> Iterator[int]:
+    """Yield the packet of the last finding at each step of `checksum verify`."""
+    health = Health(1000)
+    for _ in judge_capture(capture, health, exact_first=2):
+        yield health.findings[-1]["frame.number"]
+
+
+@pytest.mark.parametrize("asked", [rows_of, objects_that_pass, packets_that_pass, tables, verdicts])
+def test_a_live_pipe_is_answered_packet_by_packet(
+    asked: Callable[[pktlab.Capture], Iterator[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "EXACT_FIRST", 2)
+    is_bad = bytes.fromhex("ffffffffffff02000000000108004500001c0001000040110000c0000201c00002020035003500080000")
+    whole = pcap([Piece(is_bad)] * 7)
+    size = 16 + len(is_bad)
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb", buffering=0) as source, os.fdopen(writing, "wb", buffering=0) as sink:
+        sink.write(whole[: 24 + size])
+        answers = asked(pktlab.open(source))
+        for number in range(1, 8):
+            assert next(answers) == number
+            sink.write(whole[24 + number * size : 24 + (number + 1) * size])
+        sink.close()
+        assert list(answers) == []
