@@ -20,7 +20,7 @@ from pktlab.flows import Fragments
 from pktlab.packets import Packet, time_text, tree_text
 from pktlab.schemas import load_schema
 from pktlab.sources import Sources, exact_first, is_stored, open_reader
-from pktlab.tables import Tabular, selected_tables, tables_of
+from pktlab.tables import Tabular, tables_of
 from pktlab.wire.bindings import Binding, bind
 from pktlab.wire.header import Header
 from pktlab.wire.packet import LINK_TYPES, PROTOCOLS
@@ -156,20 +156,27 @@ class Capture(Tabular):
         with self._again() as again:
             return sum(1 for _ in again.reader)
 
-    def where(self, condition: str | Filter) -> Selection:
+    def where(self, condition: str | Filter | None = None, *, bpf: str | None = None) -> Selection:
         """Return the packets that pass a display filter, as a capture of its own; nothing is read yet.
+
+        bpf : a filter in libpcap's language, as for tcpdump, that has to hold too, or alone
 
         Raises
         ------
         FilterError : the filter does not read, or asks for what no packet can have
+        MissingLibrary : there is a `bpf`, and libpcap is not installed
 
         >>> import pktlab
         >>> found = pktlab.open("pcaps/first-light.pcapng").where("udp.checksum.verdict == bad or udp.length == 9")
         >>> [packet.number for packet in found]
         [28]
+        >>> pktlab.open("pcaps/first-light.pcapng").where("udp.length > 40", bpf="udp port 53").count()
+        1
         """
-        chosen = condition if isinstance(condition, Filter) else compile_filter(condition, self._protocols or {})
-        return Selection(self, chosen)
+        if isinstance(condition, Filter) and bpf is None:
+            return Selection(self, condition)
+        text = str(condition) if isinstance(condition, Filter) else condition
+        return Selection(self, compile_filter(text, self._protocols or {}, bpf=bpf))
 
     @property
     def protocols(self) -> Sequence[type[Header]]:
@@ -177,17 +184,14 @@ class Capture(Tabular):
         return tuple((self._protocols or {}).values())
 
     def _batches(self, columns: Sequence[Wanted], size: int, threads: int) -> Iterator[Table]:
+        return self.tables_where(None, columns, size, threads, exact_first(self.reader))
+
+    def tables_where(
+        self, chosen: Filter | None, columns: Sequence[Wanted], size: int, threads: int, exact_first: int
+    ) -> Iterator[Table]:
+        """Yield the tables of the packets that pass."""
         self._start()
-        reader, packets = self.reader, None
-        if not isinstance(reader, CaptureReader):
-            packets = self.rest()
-        elif is_stored(self._source) and (most := exact_first(reader)):
-            records = list(islice(reader, most + 1))
-            if len(records) <= most:
-                packets = map(self.packet_of, records)
-            else:
-                self._start()
-        yield from tables_of(packets, self.reader, columns, self.bindings, size=size, threads=threads)
+        yield from tables_of(self, columns, chosen, size=size, threads=threads, exact_first=exact_first)
 
     def _again(self) -> Capture:
         if not is_stored(self._source):
@@ -215,8 +219,8 @@ class Capture(Tabular):
 class Selection(Tabular):
     """The packets of a capture that pass a filter: read, indexed and counted as those of a `Capture` are.
 
-    Their numbers are those in the file. Of a file with more than `exact_first` packets the rest is chosen in bulk, on
-    `threads` cores.
+    Their numbers are those in the file. Of a capture with more than `exact_first` packets the rest is chosen in bulk,
+    of a file on `threads` cores.
     """
 
     def __init__(self, capture: Capture | Selection, chosen: Filter) -> None:
@@ -264,35 +268,28 @@ class Selection(Tabular):
         if not isinstance(self.capture, Capture):
             yield from self.filter.select(self.capture)  # whose times count from those that pass the other filter
             return
-        clock = Clock()
-        yield from self.filter.select(self._first(self.capture), clock)
-        if clock.count == self.exact_first:
-            for found in self._rest(self.capture, clock):
-                yield found if isinstance(found, Packet) else self.capture.packet_of(found)
+        for found in self._passing(self.capture):
+            yield found if isinstance(found, Packet) else self.capture.packet_of(found)
 
     def records(self) -> Iterator[Record]:
         """Yield the records of the packets that pass; most are chosen without being read as packets."""
-        if not isinstance(self.capture, Capture):
-            yield from (packet.record for packet in self)
-            return
-        clock = Clock()
-        for packet in self.filter.select(self._first(self.capture), clock):
-            yield packet.record
-        if clock.count == self.exact_first:
-            for found in self._rest(self.capture, clock):
-                yield found.record if isinstance(found, Packet) else found
+        found = self._passing(self.capture) if isinstance(self.capture, Capture) else self
+        yield from (one.record if isinstance(one, Packet) else one for one in found)
 
-    def _first(self, capture: Capture) -> Iterator[Packet]:
-        """Return the packets that are read one by one."""
+    def _passing(self, capture: Capture) -> Iterator[Packet | Record]:
+        """Yield what passes: the first ones by the exact reader."""
+        clock = Clock()
         capture._start()
-        return islice(capture.rest(), self.exact_first)
+        yield from self.filter.select(islice(capture.rest(), self.exact_first), clock)
+        if clock.count == self.exact_first:
+            yield from self._rest(capture, clock)
 
     @property
     def is_chosen_in_bulk(self) -> bool:
-        """Whether the packets of a large capture are chosen by columns: those of a file, by the first filter."""
+        """Whether the packets of a large capture are chosen by columns: those of one file, by the first filter."""
         reader = self.reader
-        is_file = isinstance(reader, CaptureReader) and reader.is_plain_file and not reader.salvages
-        return is_file and isinstance(self.capture, Capture)
+        is_one = isinstance(reader, CaptureReader) and not reader.salvages
+        return is_one and isinstance(self.capture, Capture)
 
     def _rest(self, capture: Capture, clock: Clock) -> Iterator[Packet | Record]:
         """Yield those of the packets not read yet that pass: of a file they are chosen in bulk."""
@@ -316,7 +313,7 @@ class Selection(Tabular):
             for found in again:
                 if found.number == number:
                     return found
-        raise IndexError(f"{self.name} has no frame {number} that passes {self.filter.text}")
+        raise IndexError(f"{self.name} has no frame {number} that passes {self.filter}")
 
     def __getitem__(self, index: int) -> Packet:
         wanted = index if index >= 0 else index + self.count()
@@ -324,7 +321,7 @@ class Selection(Tabular):
             for place, found in enumerate(again):
                 if place == wanted:
                     return found
-        raise IndexError(f"{self.name} has no {index} among the packets that pass {self.filter.text}")
+        raise IndexError(f"{self.name} has no {index} among the packets that pass {self.filter}")
 
     def count(self) -> int:
         """Return the number of packets that pass; the file is read once for it."""
@@ -337,11 +334,15 @@ class Selection(Tabular):
         return self.capture.protocols
 
     def _batches(self, columns: Sequence[Wanted], size: int, threads: int) -> Iterator[Table]:
-        return selected_tables(self.capture, columns, self.protocols, self.filter, size)
+        if isinstance(self.capture, Capture):
+            return self.capture.tables_where(self.filter, columns, size, threads, self.exact_first)
+        from pktlab.columns.exactly import exact_tables
 
-    def where(self, condition: str | Filter) -> Selection:
+        return exact_tables(self.capture, columns, self.protocols, size=size, chosen=self.filter)
+
+    def where(self, condition: str | Filter | None = None, *, bpf: str | None = None) -> Selection:
         """Return those that pass another filter too."""
-        return Selection(self, self.capture.where(condition).filter)
+        return Selection(self, self.capture.where(condition, bpf=bpf).filter)
 
     def _again(self) -> Selection:
         return Selection(self.capture._again(), self.filter)
@@ -357,7 +358,7 @@ class Selection(Tabular):
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Selection of {self.capture!r} where {self.filter.text}>"
+        return f"<Selection of {self.capture!r} where {self.filter}>"
 
 
 def open(source: Sources, *, protocols: Protocols | None = None, salvage: bool = False) -> Capture:

@@ -38,10 +38,12 @@ if TYPE_CHECKING:
     from pktlab.api import Capture, Packet, Selection
     from pktlab.rows import Rows
     from pktlab.wire.text import Line
+    from pktlab_cli.options import Condition
 
 __all__ = ["dissect"]
 
 Show = Callable[["Packet"], None]
+JSON = ("json", "jsonl")
 FORMS = ("text", "tree", "fields", "csv", "json", "jsonl", "arrow", "parquet")
 
 
@@ -51,6 +53,7 @@ FORMS = ("text", "tree", "fields", "csv", "json", "jsonl", "arrow", "parquet")
     "pktlab dissect pcaps/first-light.pcapng --frame 28 -V -x",
     "pktlab dissect pcaps/first-light.pcapng -T jsonl -e ip.src -e udp.dstport -c 5",
     "pktlab dissect pcaps/first-light.pcapng -Y 'ip.addr == 192.0.2.0/24 and udp.length > 100'",
+    "pktlab dissect pcaps/first-light.pcapng -f 'udp port 53'",
     "pktlab dissect - -c 3 < pcaps/first-light.pcapng",
     "pktlab dissect pcaps/first-light.pcapng --frames 10-20 -w slice.pcapng.gz",
     "pktlab dissect --as ip --hex 4500001c00000000401166cd0a0000010a0000020001000200080000",
@@ -78,10 +81,10 @@ FORMS = ("text", "tree", "fields", "csv", "json", "jsonl", "arrow", "parquet")
 @protocol_options
 @color_option
 def dissect(  # noqa: C901 - one branch a kind of result
-    sources: list[str], frame: int | None, hex_text: str | None, as_: str | None, condition: str | None, wanted: Slice,
-    wants_tree: bool, wants_hex: bool, form: str | None, names: tuple[str, ...], ranges: bool, target: str | None,
-    file_form: Form | None, by_line: bool, quiet: bool, salvage: bool, settings: tuple[str, ...], threads: int,
-    protocols: dict[str, Any], out: Printer,
+    sources: list[str], frame: int | None, hex_text: str | None, as_: str | None, condition: Condition | None,
+    wanted: Slice, wants_tree: bool, wants_hex: bool, form: str | None, names: tuple[str, ...], ranges: bool,
+    target: str | None, file_form: Form | None, by_line: bool, quiet: bool, salvage: bool, settings: tuple[str, ...],
+    threads: int, protocols: dict[str, Any], out: Printer,
 ) -> int:  # fmt: skip
     """Show the packets of a capture: a line each, trees, or JSON.
 
@@ -102,7 +105,7 @@ def dissect(  # noqa: C901 - one branch a kind of result
 
         check_fields(names, protocols.values())
     if condition is not None and (frame is not None or hex_text is not None):
-        raise click.UsageError("-Y chooses among packets; --frame and --hex name one", click.get_current_context())
+        raise click.UsageError("-Y and -f choose packets; --frame and --hex name one", click.get_current_context())
     with contextlib.ExitStack() as stack:
         if hex_text is not None or as_ is not None:
             if target is not None:
@@ -123,9 +126,13 @@ def dissect(  # noqa: C901 - one branch a kind of result
         if prints and form in (None, "text") and not wants_hex and frame is None and takes_octets(out):
             _put_lines(capture, wanted, threads, target, file_form, out)
             return ending(capture.reader)
+        in_bulk = frame is None and target is None and wanted == Slice()
+        if prints and names and in_bulk and form in JSON:
+            _print_objects(form, names, capture, threads, out)
+            return ending(capture.reader)
         if prints and form in ROWS:
             rows = _rows(form, names, settings, capture, threads, out)
-            if frame is None and target is None and wanted == Slice():
+            if in_bulk:
                 watched_work(capture, putting(rows, out))
                 return ending(capture.reader)
             show = functools.partial(_show_row, rows, out)
@@ -168,6 +175,19 @@ def _put_lines(
             if to is not None:
                 to.write(line.record)
             put_octets(line.octets, out)
+
+
+def _print_objects(form: str, names: tuple[str, ...], capture: Capture | Selection, threads: int, out: Printer) -> None:
+    """Print chosen fields of all packets as JSON objects."""
+    from pktlab.columns.printing import JsonLayout
+    from pktlab.rows import Rows
+
+    rows = Rows(capture, names, JsonLayout(is_item=form == "json"), threads=threads)
+    if form == "jsonl":
+        watched_work(capture, putting(rows, out))
+        return
+    with JsonArray(out) as array:
+        watched_work(capture, putting(map(array.put, rows), out))
 
 
 def _form(form: str | None, wants_tree: bool, names: tuple[str, ...]) -> str | None:

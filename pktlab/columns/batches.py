@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from pktlab.flows import Fragments
 from pktlab.packets import Packet
 from pktlab.wire.bindings import Binding
 from pktlab.wire.verdict import Verdict
+
+if TYPE_CHECKING:
+    from pktlab.columns.where import Where
 
 __all__ = ["VERDICTS", "Batch", "Columns", "ExactReader"]
 
@@ -53,7 +56,8 @@ class Batch:
 
     first : `frame.number` of the first; count : how many
     values : by name, as the column's `store` says; has : by name, bool, shape (packets,)
-    exact : bool, shape (packets,): the exact reader answered
+    exact : bool, shape (packets,): the exact reader answers
+    chosen : bool, shape (packets,): it passes the filter; asked : only the exact reader can tell whether it does
     """
 
     def __init__(self, columns: Sequence[Column], first: int, count: int, exact: Array) -> None:
@@ -65,6 +69,25 @@ class Batch:
         """The packets that the exact reader read, by their place."""
         self.moments: dict[int, Moments] = {}
         """What their relative times count from."""
+        self.chosen, self.asked = np.ones(count, np.bool_), np.zeros(count, np.bool_)
+
+    @property
+    def left(self) -> Array:
+        """Which packets are left to the exact reader: for their values, or to choose among them; bool."""
+        left: Array = self.asked | (self.exact & self.chosen)
+        return left
+
+    def picked(self) -> Batch:
+        """Return the packets that are chosen, with copies of their values."""
+        if self.chosen.all():
+            return self
+        places = np.flatnonzero(self.chosen)
+        batch = Batch(self.columns, self.first, len(places), self.exact[places])
+        for name, values in self.values.items():
+            is_list = isinstance(values, list)
+            batch.values[name] = [values[place] for place in places.tolist()] if is_list else values[places]
+            batch.has[name] = self.has[name][places]
+        return batch
 
 
 class ExactReader:
@@ -116,10 +139,10 @@ class Columns:
             elif one.source == "payload":
                 layers.append(one.name.partition(".")[0])
         self.plan = plan_for(compile_rules(bindings), fields, layers=layers, sums=sums, every=every)
-        self.columns = [self._column(one) for one in types]
+        self.columns = [self._column(one, every) for one in types]
         self.all_exact = any(column.source == "exact" for column in self.columns)
 
-    def _column(self, one: FieldType) -> Column:
+    def _column(self, one: FieldType, every: bool) -> Column:
         places = tuple(self.plan.places.get(one.parts[0] if one.parts else one.name, ()))
         if one.source == "frame" and one.kind != "str":
             return Column(one.name, one, "number", "frame")
@@ -130,7 +153,7 @@ class Columns:
             return Column(one.name, one, store, what, row=row)
         if one.name == "tcp.len":
             return Column(one.name, one, "number", "length", tuple(self.plan.places["tcp"]))
-        if one.source in ("row", "either", "host"):
+        if one.source in ("row", "either", "host") and not (every and one.parts):  # of which a header has two
             kind = one.kind if one.source != "host" else self.registry.find(one.parts[0]).kind
             if kind == "ipv6":
                 return Column(one.name, one, "wide", "octets", places)
@@ -148,6 +171,7 @@ class Columns:
         fragments: Fragments | None = None,
         moments: Moments | None = None,
         window_len: int = WINDOW_LEN,
+        where: Where | None = None,
         watch: Callable[[Window], None] = lambda _: None,
     ) -> Iterator[tuple[Batch, Result]]:
         """Yield the batches of a capture, in file order.
@@ -158,12 +182,15 @@ class Columns:
         threads : how many windows are worked on at a time
         read : packets that were read already; fragments, moments : what they left behind
         window_len : bytes of a window
+        where : chooses packets, see `Batch.chosen`; the values of others mean nothing
         watch : is told each window
         """
         exact = ExactReader(self.bindings, fragments)
 
         def first_part(walked: Walked) -> tuple[Batch, Result]:
             batch = self._batch(walked)
+            if where is not None:
+                _, batch.chosen, batch.asked = where.choose(walked.window, window_len)
             return batch, work(batch)
 
         first_ns, previous_ns = moments or (None, None)
@@ -173,10 +200,13 @@ class Columns:
         )  # fmt: skip
         for walked, (batch, result) in windows:
             watch(walked.window)
-            for place in map(int, np.flatnonzero(batch.exact)):
-                packet = batch.packets[place] = exact.packet(walked.window.record(place))
-                batch.moments[place] = walked.window.moments(place)
-                self._answer(batch, place, Occurrences(packet, self.registry, batch.moments[place]))
+            for place in map(int, np.flatnonzero(batch.left)):
+                packet, at = exact.packet(walked.window.record(place)), walked.window.moments(place)
+                if batch.asked[place] and where is not None:
+                    batch.chosen[place] = where.filter.matches(packet, at)
+                if batch.exact[place] and batch.chosen[place]:
+                    batch.packets[place], batch.moments[place] = packet, at
+                    self._answer(batch, place, Occurrences(packet, self.registry, at))
             yield batch, result
 
     def _batch(self, walked: Walked) -> Batch:

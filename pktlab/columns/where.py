@@ -13,19 +13,21 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from pktlab.capture import CaptureReader
+from pktlab.columns import kernels_bpf
 from pktlab.columns.batches import ExactReader
+from pktlab.columns.bpf import HOST_ORDERED, MOST_FAMILY, CaptureFilter
 from pktlab.columns.filters import Clock, Filter
-from pktlab.columns.filters.columns import vectorised
+from pktlab.columns.filters.columns import Truth, vectorised
 from pktlab.columns.filters.wanted import View, Wanted, second_walk
 from pktlab.columns.registry import registry
 from pktlab.columns.rules import compile_rules
 from pktlab.columns.scan import Scan, Walked
-from pktlab.columns.windows import Window
+from pktlab.columns.windows import WINDOW_LEN, Window, max_packets
 from pktlab.flows import Fragments
 from pktlab.packets import Packet
 from pktlab.wire.bindings import Binding
 
-__all__ = ["Chosen", "Where"]
+__all__ = ["Chosen", "Programs", "Where"]
 
 Array = np.ndarray[Any, Any]
 
@@ -61,7 +63,8 @@ class Where:
         self.filter, self.bindings = chosen, bindings
         self.clock = Clock() if clock is None else clock
         self._wanted = Wanted(compile_rules(bindings), registry(binding.protocol for binding in bindings))
-        self._holds = vectorised(chosen.tree, self._wanted)
+        self._holds = _any_packet if chosen.tree is None else vectorised(chosen.tree, self._wanted)
+        self._programs = None if chosen.bpf is None else Programs(chosen.bpf)
         self._plan = self._wanted.plan()
         self._local = threading.local()
 
@@ -103,13 +106,58 @@ class Where:
                 if packet is None or self.filter.matches(packet, window.moments(place)):
                     yield window, place, packet
 
+    def choose(self, window: Window, window_len: int = WINDOW_LEN) -> Chosen:
+        """Choose among the packets of a window of at most `window_len` bytes, on any thread."""
+        if not hasattr(self._local, "first"):
+            self._local.first = Walked(self._plan, max_packets(window_len))
+        self._local.first.run(window)
+        return self._choose(self._local.first)
+
     def _choose(self, walked: Walked) -> Chosen:
         if not hasattr(self._local, "second"):
             self._local.second = second_walk(self._wanted)
         view = View(walked, self._local.second)
         surely, maybe = self._holds(view)
+        if self._programs is not None:
+            passes = self._programs.run(walked.window)
+            surely, maybe = surely & passes, maybe & passes
         asked = walked.exact | (maybe & ~surely)
         if self._wanted.has_lengths:
             lengths, has = view.lengths()
             asked |= has & (lengths < 0)
         return Chosen(walked.window, surely & ~asked, asked)
+
+
+def _any_packet(view: View) -> Truth:
+    """Tell of each packet that it passes."""
+    return Truth(view.all(), view.all())
+
+
+class Programs:
+    """A capture filter over windows."""
+
+    def __init__(self, chosen: CaptureFilter) -> None:
+        self.filter = chosen
+
+    def run(self, window: Window) -> Array:
+        """Return which packets pass, bool, shape (packets,)."""
+        index, count = window.index, window.count
+        kinds = [(link_type, False) for link_type in window.link_types]
+        programs_of = index.links[:count].copy()
+        for place, link_type in enumerate(window.link_types):
+            if link_type in HOST_ORDERED:
+                words = window.data[index.starts[:count, None] + np.arange(4)].view(np.uint32).ravel()
+                swapped = (programs_of == place) & (index.captured[:count] >= 4) & (words > MOST_FAMILY)
+                programs_of[swapped] = len(kinds)
+                kinds.append((link_type, True))
+        used = np.unique(programs_of)
+        programs = [self.filter.program(*kinds[place]) for place in used.tolist()]
+        joined = np.concatenate(programs)
+        firsts = np.cumsum([0, *map(len, programs)])
+        passes = np.empty(count, np.bool_)
+        kernels_bpf.run_programs(
+            window.data, index.starts, index.captured, index.lengths, np.searchsorted(used, programs_of), count,
+            joined["code"].astype(np.int64), np.stack([joined["jt"], joined["jf"]], 1).astype(np.int64),
+            joined["k"].astype(np.int64), firsts, np.zeros(16, np.int64), passes,
+        )  # fmt: skip
+        return passes
