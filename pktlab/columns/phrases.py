@@ -62,7 +62,7 @@ GROUP = np.dtype([("first", "i4"), ("last", "i4")])
 """Glances that all have to be stood."""
 GLANCE = np.dtype([("offset", "i4"), ("width", "i4"), ("first", "i4"), ("last", "i4")])
 _ADDRESSES = {"ipv4": kernels_text.IPV4, "mac": kernels_text.MAC, "ipv6": kernels_text.IPV6}
-_MAX_WORDS = 1 << 14
+_MAX_WORDS, _MAX_NUMBER = 1 << 14, 1 << 62
 _PAD = 8  # texts are copied 8 bytes at a time
 
 
@@ -183,7 +183,7 @@ class _Compiler:
             return width
         if isinstance(piece, Hexed):
             number = self.number(kind, piece.number)
-            if most_of(number) >= 1 << 4 * piece.digits:
+            if most_of(number) >= 1 << 4 * piece.digits or number[-1] < 0:
                 raise NoRule(kind.layer)
             self.ops.append((kernels_text.HEX, 0, piece.digits, *number))
             return piece.digits + 2
@@ -220,7 +220,10 @@ class _Compiler:
         if any(isinstance(row.view, View) or not is_fixed(kind, row) for row in rows):
             raise NoRule(kind.layer)
         term, constant = term_of(kind, expression)
-        return (*term, constant)
+        number = (*term, constant)
+        if term[-1] <= 0 or not -_MAX_NUMBER < constant <= most_of(number) < _MAX_NUMBER:
+            raise NoRule(kind.layer)
+        return number
 
     # ---- what is behind
 

@@ -181,7 +181,7 @@ def _sum_of(kind: type[Header], expression: Any) -> _Sum:
         return _Sum([], int(expression))
     names = expressions.names_in(expression)
     if not isinstance(expression, expr.BinExpr):
-        if len(names) != 1:
+        if len(names) != 1 or isinstance(expression, expr.UniExpr):
             raise NoRule(str(expression))
         if names[0] == "header_len":
             return _Sum([], header=1)

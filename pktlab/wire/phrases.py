@@ -28,7 +28,7 @@ class Hexed:
 
 @dataclass(frozen=True, eq=False)
 class Word:
-    """A number as a word: what `words` makes of it."""
+    """A number as a word: what `words` makes of it, of any number that the field can hold."""
 
     number: Any
     words: Callable[[int], str]
