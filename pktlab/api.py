@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 from pktlab.capture import CaptureReader, Hole, Merged, Record, canonical_link_type
 from pktlab.columns.filters import Clock, Filter, compile_filter
 from pktlab.errors import CaptureError, DamagedCapture
-from pktlab.flows import Fragments
+from pktlab.flows import FlowTable, Fragments
 from pktlab.packets import Packet, time_text, tree_text
 from pktlab.schemas import load_schema
 from pktlab.sources import Sources, is_stored, open_reader
@@ -68,6 +68,7 @@ class Capture(Tabular):
         self.previous_ns: int | None = None
         """Time of the packet before the one that was given out last; of that itself, if it was the first."""
         self.fragments = Fragments()
+        self.flow_table = FlowTable()
         self.unknown_link_types: dict[int, int] = {}
         """Link types met that pktlab does not read, and the first frame of each; such packets are plain bytes."""
 
@@ -96,6 +97,7 @@ class Capture(Tabular):
             again = self._again()
             self.close()
             self.reader, self.fragments = again.reader, again.fragments
+            self.flow_table = FlowTable(finished=self.flow_table.finished)
             del again.reader  # which it would close when it goes
         self._started = True
 
@@ -108,15 +110,15 @@ class Capture(Tabular):
             last_ns, self._last_ns = self._last_ns, record.time_ns
             self.previous_ns = record.time_ns if last_ns is None else last_ns
             self.note_link_type(link_type, record.number)
-            yield self.packet_of(record)
+            yield self.packet_of(record, self.flow_table)
 
     def records(self) -> Iterator[Record]:
         """Yield the records that were not read yet, without reading them as packets."""
         return iter(self.reader)
 
-    def packet_of(self, record: Record) -> Packet:
-        """Return a record of this capture as a packet."""
-        return Packet(record, canonical_link_type(record.link_type), self.bindings, self.fragments)
+    def packet_of(self, record: Record, flow_table: FlowTable | None = None) -> Packet:
+        """Return a record of this capture as a packet; `flow_table` is for whoever gives all of them, in order."""
+        return Packet(record, canonical_link_type(record.link_type), self.bindings, self.fragments, flow_table)
 
     def note_link_type(self, link_type: int, number: int) -> None:
         """Remember a link type that is not read, and the first frame that has it."""
@@ -179,7 +181,7 @@ class Capture(Tabular):
         elif is_stored(self._source):
             records = list(islice(reader, EXACT_FIRST + 1))
             if len(records) <= EXACT_FIRST:
-                packets = map(self.packet_of, records)
+                packets = (self.packet_of(record, self.flow_table) for record in records)
             else:
                 self._start()
         yield from tables_of(packets, self.reader, columns, self.bindings, size=size, threads=threads)
@@ -218,7 +220,7 @@ class Selection(Tabular):
         self.capture = capture
         self.filter = chosen
         self.threads = os.cpu_count() or 1
-        self.exact_first = EXACT_FIRST
+        self.exact_first, self.tracks_flows = EXACT_FIRST, chosen.asks_for_flows
 
     @property
     def name(self) -> str:
@@ -280,7 +282,7 @@ class Selection(Tabular):
     def _rest(self, capture: Capture, clock: Clock) -> Iterator[Packet | Record]:
         """Yield those of the packets not read yet that pass: of a file they are chosen in bulk."""
         reader = capture.reader
-        if not isinstance(reader, CaptureReader) or not reader.is_plain_file or reader.salvages:
+        if not isinstance(reader, CaptureReader) or not reader.is_plain_file or reader.salvages or self.tracks_flows:
             yield from self.filter.select(capture.rest(), clock)
             return
         from pktlab.columns.where import Where
@@ -322,6 +324,16 @@ class Selection(Tabular):
     def protocols(self) -> Sequence[type[Header]]:
         """The user's own."""
         return self.capture.protocols
+
+    @property
+    def flow_table(self) -> FlowTable:
+        """What knows the conversations."""
+        return self.capture.flow_table
+
+    def track_flows(self) -> None:
+        """Look at all packets for their conversations, so that those that pass know them."""
+        self.tracks_flows = True
+        self.capture.track_flows()
 
     def _batches(self, columns: Sequence[Wanted], size: int, threads: int) -> Iterator[Table]:
         return selected_tables(self.capture, columns, self.protocols, self.filter, size)

@@ -32,6 +32,7 @@ class Rows:
 
     def __init__(self, capture: Capture | Selection, names: Sequence[str], layout: Layout, *, threads: int = 1) -> None:
         self.capture, self.names, self.layout, self.threads = capture, list(names), layout, threads
+        capture.prepare(names)
         self.cells = Cells(names, layout, registry(binding.protocol for binding in capture.bindings))
 
     def row(self, packet: Packet) -> bytes:
@@ -53,4 +54,5 @@ class Rows:
 
             rows = TextRows(self.names, self.layout, capture.bindings)
             moments = Moments(capture.first_ns, packet.time_ns)
-            yield from rows.read(capture.reader, capture.fragments, moments, threads=self.threads, read=EXACT_FIRST)
+            left = capture.fragments, capture.flow_table, moments
+            yield from rows.read(capture.reader, *left, threads=self.threads, read=EXACT_FIRST)

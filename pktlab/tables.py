@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pktlab.flows import FLOW_FIELDS
 from pktlab.wire.header import Header
 
 if TYPE_CHECKING:
@@ -51,7 +52,40 @@ class Tabular:
         """Yield the same in tables of `size` rows: what is kept in memory does not grow with the capture."""
         from pktlab.columns.cells import wanted
 
+        self.prepare(names)
         return self._batches(wanted(names, self.protocols), size, threads)
+
+    def prepare(self, names: Iterable[str]) -> None:
+        """See to it that packets can say all of `names`."""
+        if not FLOW_FIELDS.isdisjoint(names):
+            self.track_flows()
+
+    def track_flows(self) -> None:
+        """See to it that packets know their conversations; those of a capture do."""
+
+    def flows(self, *, sort: str = "start", most: int | None = None) -> Table:
+        """Return the conversations over TCP and UDP, a row each; see `pktlab.columns.conversations.Conversation`.
+
+        Parameters
+        ----------
+        sort : ``"start"``, ``"packets"``, ``"bytes"`` or ``"duration"``; all but the first put the most first
+        most : rows that are wanted; None for all
+
+        Raises
+        ------
+        ValueError : there is no such order
+
+        >>> import pktlab
+        >>> table = pktlab.open("pcaps/first-light.pcapng").flows(sort="packets", most=1)
+        >>> table["packets_out"].to_list(), table["state"].to_list()
+        ([6], ['closed'])
+        """
+        from pktlab.columns.conversations import Conversations, count_flows
+
+        rows = Conversations(sort, most)
+        for _ in count_flows(self, rows):
+            pass
+        return rows.table()
 
 
 def tables_of(

@@ -20,7 +20,7 @@ from pktlab.columns.registry import FieldType, Registry, registry
 from pktlab.columns.rules import compile_rules
 from pktlab.columns.scan import STATUSES, VERDICTS, Scan, Walked
 from pktlab.columns.windows import WINDOW_LEN
-from pktlab.flows import Fragments
+from pktlab.flows import FlowTable, Fragments
 from pktlab.packets import Packet
 from pktlab.wire.bindings import Binding
 from pktlab.wire.verdict import Verdict
@@ -75,13 +75,19 @@ class ExactReader:
     1
     """
 
-    def __init__(self, bindings: Sequence[Binding] = (), fragments: Fragments | None = None) -> None:
+    def __init__(
+        self,
+        bindings: Sequence[Binding] = (),
+        fragments: Fragments | None = None,
+        flow_table: FlowTable | None = None,
+    ) -> None:
         self.bindings = bindings
         self.fragments = Fragments() if fragments is None else fragments
+        self.flow_table = flow_table
 
     def packet(self, record: Record) -> Packet:
         """Return the packet that `record` holds."""
-        return Packet(record, canonical_link_type(record.link_type), self.bindings, self.fragments)
+        return Packet(record, canonical_link_type(record.link_type), self.bindings, self.fragments, self.flow_table)
 
 
 Result = TypeVar("Result")
@@ -146,6 +152,7 @@ class Columns:
         threads: int = 1,
         read: int = 0,
         fragments: Fragments | None = None,
+        flow_table: FlowTable | None = None,
         moments: Moments | None = None,
         window_len: int = WINDOW_LEN,
     ) -> Iterator[tuple[Batch, Result]]:
@@ -155,10 +162,10 @@ class Columns:
         ----------
         work : done with each batch on any thread, before the exact reader's answers are in it
         threads : how many windows are worked on at a time
-        read : packets that were read already; fragments, moments : what they left behind
+        read : packets that were read already; fragments, flow_table, moments : what they left behind
         window_len : bytes of a window
         """
-        exact = ExactReader(self.bindings, fragments)
+        exact = ExactReader(self.bindings, fragments, FlowTable() if flow_table is None else flow_table)
 
         def first_part(walked: Walked) -> tuple[Batch, Result]:
             batch = self._batch(walked)

@@ -12,7 +12,7 @@ from pktlab.columns import kernels_text
 from pktlab.columns.batches import VERDICTS, Batch, Column, Columns
 from pktlab.columns.filters.occurrences import Moments
 from pktlab.columns.printing import Cells, Layout
-from pktlab.flows import Fragments
+from pktlab.flows import FlowTable, Fragments
 from pktlab.wire.bindings import Binding
 
 __all__ = ["TextRows"]
@@ -58,17 +58,19 @@ class TextRows:
         self._most = sum(widths) + int(self._text_at[3 * len(self._order) + 1]) + 8
 
     def read(
-        self, reader: CaptureReader, fragments: Fragments, moments: Moments, *, threads: int = 1, read: int = 0
-    ) -> Iterator[bytes]:
+        self, reader: CaptureReader, fragments: Fragments, flow_table: FlowTable, moments: Moments, *,
+        threads: int = 1, read: int = 0,
+    ) -> Iterator[bytes]:  # fmt: skip
         """Yield the rows of the packets that were not read yet, each with its end, some at a time.
 
         Parameters
         ----------
-        fragments, moments : what the packets that were read left behind; read : how many they were
+        fragments, flow_table, moments : what the packets that were read left behind; read : how many they were
         """
         batches = self.columns.read(
-            reader, self._print, threads=threads, read=read, fragments=fragments, moments=moments
-        )
+            reader, self._print, threads=threads, read=read, fragments=fragments, flow_table=flow_table,
+            moments=moments,
+        )  # fmt: skip
         for batch, printed in batches:
             yield from self._spliced(batch, *printed) if batch.exact.any() else [printed[0].tobytes()]
 

@@ -33,6 +33,7 @@ __all__ = [
     "fields",
     "needs_tshark",
     "pdml",
+    "streams",
 ]
 
 PROTOCOLS = {
@@ -98,6 +99,29 @@ def fields(packets: list[Packet], names: list[str], folder: Path, *, reassemble:
         command += ["-e", name]
     result = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     return [line.split("\t") for line in result.stdout.split("\n")[:-1]]
+
+
+def streams(capture: Path, names: list[str], folder: Path) -> tuple[list[list[str]], list[list[str]]]:
+    """Return every occurrence of each of `names` in each packet of a file, and the lines of its conversations.
+
+    Sequence numbers are relative, as Wireshark has them if nothing else is said. A line of TCP and UDP conversations
+    is what stands between blanks: the ends, and packets and bytes there, back, and in all.
+    """
+    _configure(folder)
+    command = ["tshark", "-n", "-r", str(capture)]
+    for option in OPTIONS:
+        if not option.startswith(("tcp.relative", "tcp.analyze")):
+            command += ["-o", option]
+    environment = {**os.environ, "WIRESHARK_CONFIG_DIR": str(folder)}
+    told = [*command, "-T", "fields", "-E", "separator=/t", "-E", "occurrence=a"]
+    for name in names:
+        told += ["-e", name]
+    rows = subprocess.run(told, capture_output=True, text=True, env=environment, check=False).stdout
+    counted = [*command, "-q", "-z", "conv,tcp", "-z", "conv,udp"]
+    lines = subprocess.run(counted, capture_output=True, text=True, env=environment, check=False).stdout
+    return [row.split("\t") for row in rows.split("\n")[:-1]], [
+        one.split() for one in lines.splitlines() if "<->" in one
+    ]
 
 
 def _prepared(packets: list[Packet], folder: Path) -> tuple[list[str], dict[str, str]]:

@@ -62,6 +62,11 @@ class Filter:
         """What the filter asks for, each field and protocol once, in the order of the text."""
         return tuple(self._names.find(name) for name in fields_of(self.tree))
 
+    @property
+    def asks_for_flows(self) -> bool:
+        """Whether it asks what only the flow table knows."""
+        return any(one.source == "flow" for one in self.fields)
+
     def matches(self, packet: PacketLike, moments: Moments | None = None) -> bool:
         """Tell whether `packet` passes.
 
