@@ -19,6 +19,7 @@ from pktlab.columns.plan import Place, plan_for
 from pktlab.columns.registry import FieldType, Registry, registry
 from pktlab.columns.rules import compile_rules
 from pktlab.columns.scan import STATUSES, VERDICTS, Scan, Walked
+from pktlab.columns.tracking import TRACKED, Tracker, keys_of, told_of
 from pktlab.columns.windows import WINDOW_LEN
 from pktlab.flows import FlowTable, Fragments
 from pktlab.packets import Packet
@@ -65,6 +66,9 @@ class Batch:
         """The packets that the exact reader read, by their place."""
         self.moments: dict[int, Moments] = {}
         """What their relative times count from."""
+        self.keys: Array
+        """Where conversations are asked for: what the flow table is given, and what it tells."""
+        self.told: Array
 
 
 class ExactReader:
@@ -79,15 +83,13 @@ class ExactReader:
         self,
         bindings: Sequence[Binding] = (),
         fragments: Fragments | None = None,
-        flow_table: FlowTable | None = None,
     ) -> None:
         self.bindings = bindings
         self.fragments = Fragments() if fragments is None else fragments
-        self.flow_table = flow_table
 
     def packet(self, record: Record) -> Packet:
         """Return the packet that `record` holds."""
-        return Packet(record, canonical_link_type(record.link_type), self.bindings, self.fragments, self.flow_table)
+        return Packet(record, canonical_link_type(record.link_type), self.bindings, self.fragments)
 
 
 Result = TypeVar("Result")
@@ -121,7 +123,12 @@ class Columns:
                 sums.append(one.name.partition(".checksum.")[0])
             elif one.source == "payload":
                 layers.append(one.name.partition(".")[0])
-        self.plan = plan_for(compile_rules(bindings), fields, layers=layers, sums=sums, every=every)
+        self.tracks = any(one.source == "flow" for one in types)
+        """Whether conversations are asked for."""
+        fields += TRACKED if self.tracks else ()
+        self.plan = plan_for(
+            compile_rules(bindings), fields, layers=layers, sums=sums, every=every or self.tracks, pieces=self.tracks
+        )
         self.columns = [self._column(one) for one in types]
         self.all_exact = any(column.source == "exact" for column in self.columns)
 
@@ -136,6 +143,8 @@ class Columns:
             return Column(one.name, one, store, what, row=row)
         if one.name == "tcp.len":
             return Column(one.name, one, "number", "length", tuple(self.plan.places["tcp"]))
+        if one.source == "flow":
+            return Column(one.name, one, "number", "flow")
         if one.source in ("row", "either", "host"):
             kind = one.kind if one.source != "host" else self.registry.find(one.parts[0]).kind
             if kind == "ipv6":
@@ -152,7 +161,7 @@ class Columns:
         threads: int = 1,
         read: int = 0,
         fragments: Fragments | None = None,
-        flow_table: FlowTable | None = None,
+        tracker: Tracker | None = None,
         moments: Moments | None = None,
         window_len: int = WINDOW_LEN,
     ) -> Iterator[tuple[Batch, Result]]:
@@ -160,32 +169,56 @@ class Columns:
 
         Parameters
         ----------
-        work : done with each batch on any thread, before the exact reader's answers are in it
+        work : done with each batch before the exact reader's answers are in it: on any thread, but in file order on
+            this one if conversations are asked for
         threads : how many windows are worked on at a time
-        read : packets that were read already; fragments, flow_table, moments : what they left behind
+        read : packets that were read already; fragments, tracker, moments : what they left behind
         window_len : bytes of a window
         """
-        exact = ExactReader(self.bindings, fragments, FlowTable() if flow_table is None else flow_table)
+        exact = ExactReader(self.bindings, fragments)
+        if self.tracks and tracker is None:
+            tracker = Tracker(FlowTable())
 
-        def first_part(walked: Walked) -> tuple[Batch, Result]:
+        def first_part(walked: Walked) -> tuple[Batch, tuple[Result, ...]]:
             batch = self._batch(walked)
-            return batch, work(batch)
+            return batch, () if self.tracks else (work(batch),)
 
         first_ns, previous_ns = moments or (None, None)
         windows = Scan(
             reader, self.plan, first_part, threads=threads, read=read, first_ns=first_ns, previous_ns=previous_ns,
             window_len=window_len,
         )  # fmt: skip
-        for walked, (batch, result) in windows:
+        for walked, (batch, results) in windows:
+            done = 0
             for place in map(int, np.flatnonzero(batch.exact)):
                 packet = batch.packets[place] = exact.packet(walked.window.record(place))
+                if self.tracks and tracker is not None:
+                    tracker.run(batch.keys, done, place, batch.told)
+                    packet.flows = tracker.add(packet.dissection, packet.length, packet.time_ns)
+                    done = place + 1
                 batch.moments[place] = walked.window.moments(place)
                 self._answer(batch, place, Occurrences(packet, self.registry, batch.moments[place]))
-            yield batch, result
+            if self.tracks and tracker is not None:
+                tracker.run(batch.keys, done, batch.count, batch.told)
+                self._add_flows(batch)
+            yield batch, results[0] if results else work(batch)
+
+    def _add_flows(self, batch: Batch) -> None:
+        """Put what the flow table says of the packets that are not the exact reader's into the columns."""
+        for column in self.columns:
+            if column.source == "flow":
+                values, has = told_of(column.name, batch.keys, batch.told)
+                has &= ~batch.exact
+                batch.values[column.name][has] = values[has]
+                batch.has[column.name] |= has
 
     def _batch(self, walked: Walked) -> Batch:
         exact = np.ones(walked.count, np.bool_) if self.all_exact else walked.exact.copy()
         batch = Batch(self.columns, walked.window.first, walked.count, exact)
+        if self.tracks:
+            batch.keys, is_odd = keys_of(walked)
+            batch.told = np.zeros((3, walked.count), np.int64)
+            exact |= is_odd
         for column in self.columns:
             batch.values[column.name], batch.has[column.name] = self._values(column, walked, batch)
         for column in self.columns:
@@ -211,6 +244,8 @@ class Columns:
                 return (STATUSES[codes] if column.source == "status" else codes.copy()), codes > 0
             case "frame":
                 return walked.window.frame(column.name)
+            case "flow":
+                return np.zeros(walked.count, np.int64), np.zeros(walked.count, np.bool_)
         return [None] * walked.count, np.zeros(walked.count, np.bool_)
 
     def _answer(self, batch: Batch, place: int, occurrences: Occurrences) -> None:

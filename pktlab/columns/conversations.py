@@ -7,17 +7,22 @@ are kept that come first in the order that is asked for.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from pktlab.capture import CaptureReader
 from pktlab.columns.table import Table, TableColumn
 from pktlab.flows import MAX_FLOWS, Flow
 from pktlab.wire.tcp import TcpFlags
 
 __all__ = ["SORTS", "Conversation", "Conversations", "count_flows"]
 
+EXACT_FIRST = 1000
+"""Packets that are read one by one before the kernels are loaded."""
 _log = logging.getLogger(__name__)
 
 
@@ -155,18 +160,40 @@ def _column(kind: str, values: Sequence[Any]) -> TableColumn:
     return TableColumn(kind, np.array([one or 0 for one in values], dtype), valid)
 
 
-def count_flows(capture: Any, rows: Conversations) -> Iterator[int]:
+def count_flows(
+    capture: Any, rows: Conversations, *, threads: int = 0, exact_first: int = EXACT_FIRST
+) -> Iterator[int]:
     """Gather the conversations of a capture, or of a selection of it; yield, on the way, how many packets were read.
 
     Parameters
     ----------
-    capture : nothing of it was read yet; its packets know their conversations
+    capture : nothing of it was read yet
+    threads : 0 for as many as there are cores
+    exact_first : packets of a whole capture that are read before the kernels are loaded
     """
     capture.track_flows()
     capture.flow_table.finished = rows.add
-    for number, packet in enumerate(capture, 1):
+    fragments = getattr(
+        capture, "fragments", None
+    )  # a selection has none: which packets count is for its filter to say
+    in_bulk = fragments is not None and isinstance(capture.reader, CaptureReader)
+    number = 0
+    for number, packet in enumerate(islice(capture, exact_first if in_bulk else None), 1):
         for seen in packet.flows:
             seen.tally(packet.length, packet.time_ns)
         yield number
-    for flow in capture.flow_table:
+    flows = iter(capture.flow_table)
+    if in_bulk and number == exact_first:
+        from pktlab.columns.batches import Columns
+        from pktlab.columns.tracking import Tracker
+
+        tracker = Tracker(capture.flow_table)
+        batches = Columns(["tcp.stream"], capture.bindings).read(
+            capture.reader, lambda _: None, threads=threads or os.cpu_count() or 1, read=number,
+            fragments=capture.fragments, tracker=tracker,
+        )  # fmt: skip
+        for batch, _ in batches:
+            yield batch.first + batch.count - 1
+        flows = tracker.flows()
+    for flow in flows:
         rows.add(flow)

@@ -12,6 +12,7 @@ from pktlab.columns import kernels_text
 from pktlab.columns.batches import VERDICTS, Batch, Column, Columns
 from pktlab.columns.filters.occurrences import Moments
 from pktlab.columns.printing import Cells, Layout
+from pktlab.columns.tracking import Tracker
 from pktlab.flows import FlowTable, Fragments
 from pktlab.wire.bindings import Binding
 
@@ -68,8 +69,8 @@ class TextRows:
         fragments, flow_table, moments : what the packets that were read left behind; read : how many they were
         """
         batches = self.columns.read(
-            reader, self._print, threads=threads, read=read, fragments=fragments, flow_table=flow_table,
-            moments=moments,
+            reader, self._print, threads=threads, read=read, fragments=fragments, moments=moments,
+            tracker=Tracker(flow_table) if self.columns.tracks else None,
         )  # fmt: skip
         for batch, printed in batches:
             yield from self._spliced(batch, *printed) if batch.exact.any() else [printed[0].tobytes()]

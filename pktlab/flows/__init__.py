@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pktlab.flows.fragments import Fragments, Piece, Whole, piece_of
 from pktlab.flows.keys import FlowKey, flow_key
-from pktlab.flows.table import FLOW_FIELDS, MAX_FLOWS, Flow, FlowTable, Seen
+from pktlab.flows.table import FLOW_FIELDS, MAX_FLOWS, Flow, FlowTable, Seen, tell_of_eviction
 from pktlab.flows.transports import Transport, transports
 
 __all__ = [
@@ -25,5 +25,6 @@ __all__ = [
     "Whole",
     "flow_key",
     "piece_of",
+    "tell_of_eviction",
     "transports",
 ]

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pktlab.errors import Malformed
 from pktlab.flows.keys import FlowKey
 from pktlab.wire.dissection import Dissection, Layer
 from pktlab.wire.header import Header
@@ -26,6 +25,8 @@ __all__ = ["Transport", "transports"]
 
 _SEQUENCE, _LAST_NEEDED = (Tcp.schema.declared[name].index for name in ("seq_raw", "window_size_value"))
 """Wireshark reads a TCP header up to the latter before it looks for the conversation."""
+MIN_LEN = 20
+"""Bytes of a TCP header without options."""
 
 
 class Transport(NamedTuple):
@@ -80,16 +81,15 @@ def transports(packet: Dissection) -> list[Transport]:
 
 
 def _segment(index: int, key: FlowKey, layer: Layer, header: Tcp, below: Sequence[Header]) -> Transport:
-    is_plain = not layer.quoted and not _is_piece(below)
     if len(header._raw) <= _LAST_NEEDED:
-        return Transport(
-            index, key, header.seq_raw, 0, 0, is_whole=False, is_analysed=False, has_ack=False, is_placed=False
-        )
-    is_short = isinstance(layer.error, Malformed)  # a header length under 20: no acknowledgment number, but a sequence
+        return Transport(index, key, header.seq_raw, is_whole=False, is_analysed=False, has_ack=False, is_placed=False)
+    is_short = header.hdr_len < MIN_LEN  # Wireshark then shows the sequence number, and ends there
+    is_there = layer.start + max(header.hdr_len, MIN_LEN) <= layer.end
+    is_analysed = is_there and not layer.quoted and not _is_piece(below)
+    is_whole = is_there and not is_short and not layer.quoted
     return Transport(
-        index, key, header.seq_raw, header.ack_raw, int(header.flags), layer.error is None and not layer.quoted,
-        is_plain and (layer.error is None or is_short), not is_short,
-    )  # fmt: skip
+        index, key, header.seq_raw, header.ack_raw, int(header.flags), is_whole, is_analysed, has_ack=not is_short
+    )
 
 
 def _is_piece(below: Sequence[Header]) -> bool:
