@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Self
@@ -282,7 +283,7 @@ class Selection(Tabular):
     def _rest(self, capture: Capture, clock: Clock) -> Iterator[Packet | Record]:
         """Yield those of the packets not read yet that pass: of a file they are chosen in bulk."""
         reader = capture.reader
-        if not isinstance(reader, CaptureReader) or not reader.is_plain_file or reader.salvages or self.tracks_flows:
+        if not isinstance(reader, CaptureReader) or not reader.is_plain_file or reader.salvages:
             yield from self.filter.select(capture.rest(), clock)
             return
         from pktlab.columns.where import Where
@@ -290,10 +291,9 @@ class Selection(Tabular):
         def watch(window: Window) -> None:
             for place, link_type in window.first_of_links():
                 capture.note_link_type(link_type, window.first + place)
-            if capture.first_ns is None:
-                capture.first_ns = window.first_time_ns()
+            capture.first_ns = window.first_time_ns() if capture.first_ns is None else capture.first_ns
 
-        where = Where(self.filter, capture.bindings, clock)
+        where = Where(self.filter, capture.bindings, clock, capture.flow_table if self.tracks_flows else None)
         found = where.passing(reader, capture.fragments, threads=self.threads, read=clock.count, watch=watch)
         for window, place, packet in found:
             capture.previous_ns = window.moments(place).previous_ns
@@ -330,10 +330,10 @@ class Selection(Tabular):
         """What knows the conversations."""
         return self.capture.flow_table
 
-    def track_flows(self) -> None:
+    def track_flows(self, *, exactly: bool = False) -> None:
         """Look at all packets for their conversations, so that those that pass know them."""
-        self.tracks_flows = True
-        self.capture.track_flows()
+        self.tracks_flows, self.exact_first = True, sys.maxsize if exactly else self.exact_first
+        self.capture.track_flows(exactly=exactly)
 
     def _batches(self, columns: Sequence[Wanted], size: int, threads: int) -> Iterator[Table]:
         return selected_tables(self.capture, columns, self.protocols, self.filter, size)

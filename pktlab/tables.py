@@ -60,8 +60,11 @@ class Tabular:
         if not FLOW_FIELDS.isdisjoint(names):
             self.track_flows()
 
-    def track_flows(self) -> None:
-        """See to it that packets know their conversations; those of a capture do."""
+    def track_flows(self, *, exactly: bool = False) -> None:
+        """See to it that packets know their conversations; those of a capture do.
+
+        `exactly` : as entries of the flow table, in which they can be counted; so no packet is chosen in bulk
+        """
 
     def flows(self, *, sort: str = "start", most: int | None = None) -> Table:
         """Return the conversations over TCP and UDP, a row each; see `pktlab.columns.conversations.Conversation`.

@@ -171,7 +171,7 @@ def count_flows(
     threads : 0 for as many as there are cores
     exact_first : packets of a whole capture that are read before the kernels are loaded
     """
-    capture.track_flows()
+    capture.track_flows(exactly=True)
     capture.flow_table.finished = rows.add
     fragments = getattr(
         capture, "fragments", None

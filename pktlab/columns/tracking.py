@@ -21,7 +21,7 @@ from pktlab.flows import Flow, FlowKey, FlowTable, Seen, Transport, tell_of_evic
 from pktlab.wire.dissection import Dissection
 from pktlab.wire.values import ipv4_text, ipv6_text
 
-__all__ = ["TRACKED", "Tracker", "keys_of", "told_of"]
+__all__ = ["TRACKED", "Tracker", "keys_of", "seen_of", "told_of"]
 
 Array = np.ndarray[Any, Any]
 TRACKED = (
@@ -80,6 +80,17 @@ def told_of(name: str, packets: Array, told: Array) -> tuple[Array, Array]:
     protocol, _, what = name.partition(".")
     rows = {"stream": kernel.OUT_STREAM, "seq": kernel.OUT_SEQ, "ack": kernel.OUT_ACK}
     return told[rows[what]], packets[kernel.PROTOCOL] == _PROTOCOLS[protocol]
+
+
+def seen_of(packet: Dissection, place: int, told: Array) -> tuple[Seen, ...]:
+    """Return what the kernel told of a packet of a window; the conversation in it is a copy, which nothing counts."""
+    stream, seq, ack = map(int, told[:, place])
+    found = []
+    for one in transports(packet):
+        is_tcp = one.key.protocol == "tcp"
+        numbers = {"seq": seq, "ack": ack} if is_tcp else {"seq": None, "ack": None}
+        found.append(Seen(one.layer, Flow(one.key, stream), 0, one.flags, **numbers, is_counted=False))
+    return tuple(found)
 
 
 class Tracker:

@@ -113,15 +113,12 @@ def streams(capture: Path, names: list[str], folder: Path) -> tuple[list[list[st
         if not option.startswith(("tcp.relative", "tcp.analyze")):
             command += ["-o", option]
     environment = {**os.environ, "WIRESHARK_CONFIG_DIR": str(folder)}
-    told = [*command, "-T", "fields", "-E", "separator=/t", "-E", "occurrence=a"]
+    command += ["-T", "fields", "-E", "separator=/t", "-E", "occurrence=a", "-z", "conv,tcp", "-z", "conv,udp"]
     for name in names:
-        told += ["-e", name]
-    rows = subprocess.run(told, capture_output=True, text=True, env=environment, check=False).stdout
-    counted = [*command, "-q", "-z", "conv,tcp", "-z", "conv,udp"]
-    lines = subprocess.run(counted, capture_output=True, text=True, env=environment, check=False).stdout
-    return [row.split("\t") for row in rows.split("\n")[:-1]], [
-        one.split() for one in lines.splitlines() if "<->" in one
-    ]
+        command += ["-e", name]
+    lines = subprocess.run(command, capture_output=True, text=True, env=environment, check=False).stdout.split("\n")
+    end = next((place for place, line in enumerate(lines) if line.startswith("=====")), len(lines) - 1)
+    return [row.split("\t") for row in lines[:end]], [line.split() for line in lines[end:] if "<->" in line]
 
 
 def _prepared(packets: list[Packet], folder: Path) -> tuple[list[str], dict[str, str]]:
@@ -135,9 +132,14 @@ def _prepared(packets: list[Packet], folder: Path) -> tuple[list[str], dict[str,
     return command, {**os.environ, "WIRESHARK_CONFIG_DIR": str(folder)}
 
 
-def _configure(folder: Path) -> None:
+@cache
+def _protocols() -> frozenset[str]:
     lines = subprocess.run(["tshark", "-G", "protocols"], capture_output=True, text=True, check=True).stdout
-    names = {line.split("\t")[2] for line in lines.splitlines()}
+    return frozenset(line.split("\t")[2] for line in lines.splitlines())
+
+
+def _configure(folder: Path) -> None:
+    names = _protocols()
     (folder / "disabled_protos").write_text("\n".join(sorted(names - PROTOCOLS)) + "\n")
 
 

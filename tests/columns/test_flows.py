@@ -130,6 +130,20 @@ def test_a_table_of_a_large_capture_and_a_filter_agree(tmp_path: Path) -> None:
     assert chosen == [one for one in streams["tcp.stream"].to_list() if one is not None]
 
 
+@pytest.mark.parametrize(
+    "condition",
+    ["tcp.stream == 7", "udp.stream < 5 or tcp.seq > 100", "not tcp.ack", "tcp.stream in {1..3} and ip.len == 42",
+     'tcp.port == 80 and string(tcp.stream) matches "^1"'],
+)  # fmt: skip
+def test_filters_in_bulk_choose_what_the_exact_ones_do(condition: str, tmp_path: Path) -> None:
+    path = many(tmp_path / "many.pcap", 3000)
+    bulk, exact = pktlab.open(path).where(condition), pktlab.open(path).where(condition)
+    bulk.exact_first, exact.exact_first = 40, 10_000
+    found = [(packet.number, packet.values("tcp.stream"), packet.values("tcp.ack")) for packet in bulk]
+    assert found == [(packet.number, packet.values("tcp.stream"), packet.values("tcp.ack")) for packet in exact]
+    assert found
+
+
 def many(path: Path, count: int) -> Path:
     """Write packets of 50 connections, and datagrams between 50 pairs of ports."""
     pieces = []
