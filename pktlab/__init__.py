@@ -8,6 +8,7 @@ Describe a protocol once, then dissect, checksum and craft its packets:
     cap.table("ip.src", "udp.length")                 # columns, for NumPy, Arrow, pandas, Polars
     cap[12].show()                                    # a tree with the bytes of every field
     cap[12]["udp.srcport"], cap[12].udp.srcport       # names are Wireshark's
+    cap.flows(sort="bytes")                           # its conversations
     cap.where("udp.port == 53")                       # the packets that pass a display filter
     print(cap[12].explain())                          # how its checksums come about, word by word
     pktlab.checksum(b"...")                           # RFC 1071; .verify .update .explain beside it
@@ -22,7 +23,7 @@ The house, from the top; imports go down only, and `make lint` holds them to it:
     packets.py        Packet: what one packet says, and whether its sums are right
     schemas.py        where does a user's own schema come from?     sums.py    pktlab.checksum
     columns/          what do a million packets say?    fields by name, display filters
-    flows/            which packets belong together?    flow keys, IP reassembly
+    flows/            which packets belong together?    flow keys, conversations, IP reassembly
     capture/          how do packets lie in files?      pcap, pcapng, gz, zst
     wire/             what does one packet say?         Construct schemas, checksums, verdicts
     errors, ranges    what can go wrong; half-open ranges

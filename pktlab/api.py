@@ -9,21 +9,23 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Self
 
+from pktlab.alone import AS, packet
 from pktlab.capture import CaptureReader, Hole, Merged, Record, canonical_link_type
 from pktlab.columns.filters import Clock, Filter, compile_filter
 from pktlab.errors import CaptureError, DamagedCapture
-from pktlab.flows import Fragments
+from pktlab.flows import FlowTable, Fragments
 from pktlab.packets import Packet, time_text, tree_text
 from pktlab.schemas import load_schema
 from pktlab.sources import Sources, exact_first, is_stored, open_reader
 from pktlab.tables import Tabular, tables_of
 from pktlab.wire.bindings import Binding, bind
 from pktlab.wire.header import Header
-from pktlab.wire.packet import LINK_TYPES, PROTOCOLS
+from pktlab.wire.packet import LINK_TYPES
 
 if TYPE_CHECKING:
     from pktlab.columns.cells import Wanted
@@ -33,17 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["AS", "Capture", "Packet", "Selection", "load_schema", "open", "packet", "time_text", "tree_text"]
 
 Protocols = Mapping[str, type[Header]]
-
-AS: dict[str, type[Header] | int] = {
-    **{header.layer: header for header in reversed(PROTOCOLS) if "." not in header.layer},
-    "raw": 101,
-    "sll2": 276,
-    "loop": 108,
-    "data": -1,
-}
-"""What `packet` may be told that bytes start with: a protocol, or a link type."""
-NO_LINK_TYPE = 147
-"""LINKTYPE_USER0, for bytes that start with something that no link type stands for."""
 
 
 class Capture(Tabular):
@@ -66,6 +57,7 @@ class Capture(Tabular):
         self.previous_ns: int | None = None
         """Time of the packet before the one that was given out last; of that itself, if it was the first."""
         self.fragments = Fragments()
+        self.flow_table = FlowTable()
         self.unknown_link_types: dict[int, int] = {}
         """Link types met that pktlab does not read, and the first frame of each; such packets are plain bytes."""
 
@@ -94,6 +86,7 @@ class Capture(Tabular):
             again = self._again()
             self.close()
             self.reader, self.fragments = again.reader, again.fragments
+            self.flow_table = FlowTable(finished=self.flow_table.finished)
             del again.reader  # which it would close when it goes
         self._started = True
 
@@ -106,15 +99,15 @@ class Capture(Tabular):
             last_ns, self._last_ns = self._last_ns, record.time_ns
             self.previous_ns = record.time_ns if last_ns is None else last_ns
             self.note_link_type(link_type, record.number)
-            yield self.packet_of(record)
+            yield self.packet_of(record, self.flow_table)
 
     def records(self) -> Iterator[Record]:
         """Yield the records that were not read yet, without reading them as packets."""
         return iter(self.reader)
 
-    def packet_of(self, record: Record) -> Packet:
-        """Return a record of this capture as a packet."""
-        return Packet(record, canonical_link_type(record.link_type), self.bindings, self.fragments)
+    def packet_of(self, record: Record, flow_table: FlowTable | None = None) -> Packet:
+        """Return a record of this capture as a packet; `flow_table` is for whoever gives all of them, in order."""
+        return Packet(record, canonical_link_type(record.link_type), self.bindings, self.fragments, flow_table)
 
     def note_link_type(self, link_type: int, number: int) -> None:
         """Remember a link type that is not read, and the first frame that has it."""
@@ -227,7 +220,7 @@ class Selection(Tabular):
         self.capture = capture
         self.filter = chosen
         self.threads = os.cpu_count() or 1
-        self.exact_first = exact_first(capture.reader)
+        self.exact_first, self.tracks_flows = exact_first(capture.reader), chosen.asks_for_flows
 
     @property
     def name(self) -> str:
@@ -299,13 +292,13 @@ class Selection(Tabular):
             return
         from pktlab.columns.where import Where
 
-        where = Where(self.filter, capture.bindings, clock)
+        where = Where(self.filter, capture.bindings, clock, capture.flow_table if self.tracks_flows else None)
         found = where.passing(
             reader, capture.fragments, threads=self.threads, read=clock.count, watch=capture.note_window
         )
-        for window, place, packet in found:
+        for window, place, asked in found:
             capture.previous_ns = window.moments(place).previous_ns
-            yield window.record(place) if packet is None else packet
+            yield window.record(place) if asked is None else asked
 
     def frame(self, number: int) -> Packet:
         """Return the packet with `frame.number` `number`; IndexError if there is none, or it does not pass."""
@@ -333,8 +326,18 @@ class Selection(Tabular):
         """The user's own."""
         return self.capture.protocols
 
+    @property
+    def flow_table(self) -> FlowTable:
+        """What knows the conversations."""
+        return self.capture.flow_table
+
+    def track_flows(self, *, exactly: bool = False) -> None:
+        """Look at all packets for their conversations, so that those that pass know them."""
+        self.tracks_flows, self.exact_first = True, sys.maxsize if exactly else self.exact_first
+        self.capture.track_flows(exactly=exactly)
+
     def _batches(self, columns: Sequence[Wanted], size: int, threads: int) -> Iterator[Table]:
-        if isinstance(self.capture, Capture):
+        if isinstance(self.capture, Capture) and not self.tracks_flows:
             return self.capture.tables_where(self.filter, columns, size, threads, self.exact_first)
         from pktlab.columns.exactly import exact_tables
 
@@ -377,26 +380,3 @@ def open(source: Sources, *, protocols: Protocols | None = None, salvage: bool =
     SchemaError : a condition in `protocols` names no known field
     """
     return Capture(source, protocols, salvage=salvage)
-
-
-def packet(data: bytes, *, as_: str = "eth", protocols: Protocols | None = None) -> Packet:
-    """Return the packet that `data` are.
-
-    Parameters
-    ----------
-    data : its bytes
-    as_ : what they start with, one of `AS`
-    protocols : as for `open`
-
-    Raises
-    ------
-    ValueError : `as_` is unknown
-    """
-    if as_ not in AS:
-        raise ValueError(f"as_ is {as_!r}; it is one of {', '.join(sorted(AS))}")
-    first = AS[as_]
-    known = [number for number, header in LINK_TYPES.items() if first in (number, header)]
-    link_type = known[0] if known else NO_LINK_TYPE
-    record = Record(1, None, bytes(data), len(data), link_type)
-    bindings = tuple(bind(condition, header) for condition, header in (protocols or {}).items())
-    return Packet(record, first, bindings)

@@ -92,7 +92,7 @@ class Lines:
             for packet in islice(capture, self.exact_first):
                 clock.moments(packet.time_ns)
                 yield packet
-        elif isinstance(capture, Selection) and capture.is_chosen_in_bulk:
+        elif isinstance(capture, Selection) and capture.is_chosen_in_bulk and not capture.tracks_flows:
             assert isinstance(capture.capture, Capture)
             yield from capture.filter.select(islice(capture.capture, self.exact_first), clock)
         else:

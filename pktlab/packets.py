@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pktlab.capture import Record
 from pktlab.errors import PktlabError
-from pktlab.flows import Fragments, Whole, piece_of
+from pktlab.flows import FLOW_FIELDS, FlowTable, Fragments, Seen, Whole, piece_of
 from pktlab.wire import text
 from pktlab.wire.bindings import EITHER_END, Binding
 from pktlab.wire.dissection import Dissection, Layer, dissect
@@ -41,6 +41,7 @@ class Packet:
         first: type[Header] | int,
         bindings: Sequence[Binding] = (),
         fragments: Fragments | None = None,
+        flow_table: FlowTable | None = None,
     ) -> None:
         self.record = record
         self._first = first
@@ -50,6 +51,8 @@ class Packet:
         """The datagram that this fragment completes, if it does."""
         if fragments is not None:
             self.whole = fragments.add(self.dissection, record.time_ns or 0, record.number)
+        self.flows: tuple[Seen, ...] = () if flow_table is None else flow_table.add(self.dissection)
+        """The conversations that its transport headers belong to; none of a packet that stands alone."""
 
     def _dissect(self, data: bytes) -> Dissection:
         return dissect(data, self._first, self._bindings, fcs_len=self._fcs_len(self.record))
@@ -143,6 +146,8 @@ class Packet:
             return [] if value is None else [value]
         if ".checksum." in name:
             return self._checksum_values(name)
+        if name in FLOW_FIELDS:
+            return [value for one in self.flows if (value := one.value(name)) is not None]
         return [one.value for part in EITHER_END.get(name, (name,)) for one in self.dissection.found(part)]
 
     def _found(self, name: str) -> list[Found]:

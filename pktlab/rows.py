@@ -39,6 +39,7 @@ class Rows:
         self, capture: Capture | Selection, names: Sequence[str], layout: Layout | JsonLayout, *, threads: int = 1
     ) -> None:
         self.capture, self.names, self.layout, self.threads = capture, list(names), layout, threads
+        capture.prepare(names)
         self.cells = printer_of(names, layout, registry(binding.protocol for binding in capture.bindings))
         self._end = layout.end.encode()
 
@@ -51,7 +52,8 @@ class Rows:
         """Yield the rows, some at a time."""
         chosen = self.capture.filter if isinstance(self.capture, Selection) else None
         capture = self.capture.capture if isinstance(self.capture, Selection) else self.capture
-        if not isinstance(capture, Capture) or not isinstance(capture.reader, CaptureReader):
+        tracks_flows = isinstance(self.capture, Selection) and self.capture.tracks_flows
+        if tracks_flows or not isinstance(capture, Capture) or not isinstance(capture.reader, CaptureReader):
             yield from map(self.row, self.capture)
             return
         clock, first = Clock(), exact_first(capture.reader)
@@ -67,7 +69,7 @@ class Rows:
         from pktlab.columns.where import Where
 
         yield from TextRows(self.names, self.layout, capture.bindings).read(
-            reader, capture.fragments, Moments(clock.first_ns, clock.previous_ns), threads=self.threads,
-            read=clock.count, watch=capture.note_window,
+            reader, capture.fragments, capture.flow_table, Moments(clock.first_ns, clock.previous_ns),
+            threads=self.threads, read=clock.count, watch=capture.note_window,
             where=None if chosen is None else Where(chosen, capture.bindings, clock),
         )  # fmt: skip

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pktlab.capture import CaptureReader
 from pktlab.columns.filters import Clock, Filter
-from pktlab.flows import Fragments
+from pktlab.flows import FLOW_FIELDS, FlowTable, Fragments
 from pktlab.wire.bindings import Binding
 from pktlab.wire.header import Header
 
@@ -26,6 +26,7 @@ class Readable(Protocol):
     """What `tables_of` reads; `pktlab.api.Capture` is one."""
 
     fragments: Fragments
+    flow_table: FlowTable
     bindings: tuple[Binding, ...]
 
     @property
@@ -74,7 +75,43 @@ class Tabular:
         """Yield the same in tables of `size` rows: what is kept in memory does not grow with the capture."""
         from pktlab.columns.cells import wanted
 
+        self.prepare(names)
         return self._batches(wanted(names, self.protocols), size, threads)
+
+    def prepare(self, names: Iterable[str]) -> None:
+        """See to it that packets can say all of `names`."""
+        if not FLOW_FIELDS.isdisjoint(names):
+            self.track_flows()
+
+    def track_flows(self, *, exactly: bool = False) -> None:
+        """See to it that packets know their conversations; those of a capture do.
+
+        `exactly` : as entries of the flow table, in which they can be counted; so no packet is chosen in bulk
+        """
+
+    def flows(self, *, sort: str = "start", most: int | None = None) -> Table:
+        """Return the conversations over TCP and UDP, a row each; see `pktlab.columns.conversations.Conversation`.
+
+        Parameters
+        ----------
+        sort : ``"start"``, ``"packets"``, ``"bytes"`` or ``"duration"``; all but the first put the most first
+        most : rows that are wanted; None for all
+
+        Raises
+        ------
+        ValueError : there is no such order
+
+        >>> import pktlab
+        >>> table = pktlab.open("pcaps/first-light.pcapng").flows(sort="packets", most=1)
+        >>> table["packets_out"].to_list(), table["state"].to_list()
+        ([6], ['closed'])
+        """
+        from pktlab.columns.conversations import Conversations, count_flows
+
+        rows = Conversations(sort, most)
+        for _ in count_flows(self, rows):
+            pass
+        return rows.table()
 
 
 def tables_of(
@@ -105,4 +142,5 @@ def tables_of(
     yield from bulk_tables(
         capture.reader, columns, capture.bindings, size=size, threads=threads, chosen=chosen,
         before=before if exact_first else None, clock=clock, fragments=capture.fragments,
+        flow_table=capture.flow_table,
     )  # fmt: skip

@@ -117,6 +117,7 @@ def dissect(  # noqa: C901 - one branch a kind of result
             return 0
         capture = packets_of(sources, protocols, condition, salvage=salvage)
         stack.callback(capture.close)
+        capture.prepare(names)
         if form in ("arrow", "parquet"):
             from pktlab_cli.export import print_columns
 

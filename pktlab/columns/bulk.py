@@ -17,8 +17,9 @@ from pktlab.columns.cells import Wanted, from_array, from_values
 from pktlab.columns.filters import Clock, Filter
 from pktlab.columns.filters.occurrences import Moments
 from pktlab.columns.table import Table, joined
+from pktlab.columns.tracking import Tracker
 from pktlab.columns.where import Where
-from pktlab.flows import Fragments
+from pktlab.flows import FlowTable, Fragments
 from pktlab.wire.bindings import Binding
 
 __all__ = ["bulk_tables"]
@@ -38,6 +39,7 @@ def bulk_tables(
     before: Table | None = None,
     clock: Clock | None = None,
     fragments: Fragments | None = None,
+    flow_table: FlowTable | None = None,
 ) -> Iterator[Table]:
     """Yield the packets of a capture as tables.
 
@@ -46,8 +48,8 @@ def bulk_tables(
     size : rows of a table; the last one has fewer, and one without rows comes only if there is nothing at all
     threads : 0 for as many as there are cores; a pipe is read on one, and handed on as it comes
     chosen : the filter; None lets all pass
-    before : the packets that were read already, and pass; clock : went over all that were read already; fragments :
-        what they left behind
+    before : the packets that were read already, and pass; clock : went over all that were read already; fragments,
+        flow_table : what they left behind
     """  # fmt: skip
     threads = threads or os.cpu_count() or 1
     clock = Clock() if clock is None else clock
@@ -57,8 +59,10 @@ def bulk_tables(
         start += size
     before = None if before is None or start == len(before) else before.slice(start, len(before))
     where = None if chosen is None else Where(chosen, bindings, clock)
-    read = Columns([one.source.name for one in columns], bindings).read(
-        reader, _nothing, threads=threads, read=clock.count, fragments=fragments, where=where,
+    wanted = Columns([one.source.name for one in columns], bindings)
+    tracker = Tracker(flow_table) if wanted.tracks and flow_table is not None else None
+    read = wanted.read(
+        reader, _nothing, threads=threads, read=clock.count, fragments=fragments, where=where, tracker=tracker,
         moments=Moments(clock.first_ns, clock.previous_ns),
     )  # fmt: skip
     waits = reader.is_plain_file

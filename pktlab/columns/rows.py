@@ -13,9 +13,10 @@ from pktlab.columns import kernels_text
 from pktlab.columns.batches import VERDICTS, Batch, Column, Columns
 from pktlab.columns.filters.occurrences import Moments
 from pktlab.columns.printing import JsonLayout, Layout, printer_of
+from pktlab.columns.tracking import Tracker
 from pktlab.columns.where import Where
 from pktlab.columns.windows import Window
-from pktlab.flows import Fragments
+from pktlab.flows import FlowTable, Fragments
 from pktlab.wire.bindings import Binding
 
 __all__ = ["TextRows", "spliced"]
@@ -67,6 +68,7 @@ class TextRows:
         self,
         reader: CaptureReader,
         fragments: Fragments,
+        flow_table: FlowTable,
         moments: Moments,
         *,
         threads: int = 1,
@@ -78,12 +80,12 @@ class TextRows:
 
         Parameters
         ----------
-        fragments, moments : what the packets that were read left behind; read : how many they were
+        fragments, flow_table, moments : what the packets that were read left behind; read : how many they were
         where : chooses packets; watch : is told each window
         """
         batches = self.columns.read(
             reader, self._print, threads=threads, read=read, fragments=fragments, moments=moments, where=where,
-            watch=watch,
+            watch=watch, tracker=Tracker(flow_table) if self.columns.tracks else None,
         )  # fmt: skip
         for batch, printed in batches:
             left = batch.exact | (batch.asked & ~batch.chosen)

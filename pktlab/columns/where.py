@@ -22,8 +22,9 @@ from pktlab.columns.filters.wanted import View, Wanted, second_walk
 from pktlab.columns.registry import registry
 from pktlab.columns.rules import compile_rules
 from pktlab.columns.scan import Scan, Walked
+from pktlab.columns.tracking import Tracker, keys_of, seen_of
 from pktlab.columns.windows import WINDOW_LEN, Window, max_packets
-from pktlab.flows import Fragments
+from pktlab.flows import FlowTable, Fragments
 from pktlab.packets import Packet
 from pktlab.wire.bindings import Binding
 
@@ -57,14 +58,24 @@ class Where:
     ----------
     chosen : the filter; bindings : the user's own protocols, those that it was made with
     clock : what relative times count from; it went over the packets that were read already
+    flow_table : where conversations have to be known, for the filter or for those that get the packets: what the
+        packets before have left behind
     """
 
-    def __init__(self, chosen: Filter, bindings: Sequence[Binding] = (), clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        chosen: Filter,
+        bindings: Sequence[Binding] = (),
+        clock: Clock | None = None,
+        flow_table: FlowTable | None = None,
+    ) -> None:
         self.filter, self.bindings = chosen, bindings
         self.clock = Clock() if clock is None else clock
         self._wanted = Wanted(compile_rules(bindings), registry(binding.protocol for binding in bindings))
         self._holds = _any_packet if chosen.tree is None else vectorised(chosen.tree, self._wanted)
         self._programs = None if chosen.bpf is None else Programs(chosen.bpf)
+        self._wanted.has_flows = flow_table is not None
+        self._tracker = None if flow_table is None else Tracker(flow_table)
         self._plan = self._wanted.plan()
         self._local = threading.local()
 
@@ -99,6 +110,9 @@ class Where:
         `watch` is told each window.
         """
         exact = ExactReader(self.bindings, fragments)
+        if self._tracker is not None:
+            yield from self._tracked(reader, exact, self._tracker, threads, read, watch)
+            return
         for (window, passes, asked), _ in self.windows(reader, _nothing, threads=threads, read=read):
             watch(window)
             for place in np.flatnonzero(passes | asked).tolist():
@@ -113,10 +127,35 @@ class Where:
         self._local.first.run(window)
         return self._choose(self._local.first)
 
-    def _choose(self, walked: Walked) -> Chosen:
+    def _tracked(
+        self, reader: CaptureReader, exact: ExactReader, tracker: Tracker, threads: int, read: int,
+        watch: Callable[[Window], None],
+    ) -> Iterator[tuple[Window, int, Packet | None]]:  # fmt: skip
+        """Yield each packet that passes, which knows its conversation: that is found in file order, then is chosen."""
+        first_ns, previous_ns = self.clock.first_ns, self.clock.previous_ns
+        scan = Scan(reader, self._plan, keys_of, threads=threads, read=read, first_ns=first_ns, previous_ns=previous_ns)
+        for walked, (keys, is_odd) in scan:
+            window, told, known, done = walked.window, np.zeros((3, walked.count), np.int64), {}, 0
+            watch(window)
+            for place in np.flatnonzero(walked.exact | is_odd).tolist():
+                tracker.run(keys, done, place, told)
+                packet = known[place] = exact.packet(window.record(place))
+                packet.flows = tracker.add(packet.dissection, packet.length, packet.time_ns)
+                done = place + 1
+            tracker.run(keys, done, walked.count, told)
+            _, passes, asked = self._choose(walked, (keys, told))
+            asked |= is_odd
+            for place in np.flatnonzero(passes | asked).tolist():
+                if place not in known:
+                    packet = known[place] = exact.packet(window.record(place))
+                    packet.flows = seen_of(packet.dissection, place, told)
+                if not asked[place] or self.filter.matches(known[place], window.moments(place)):
+                    yield window, place, known[place]
+
+    def _choose(self, walked: Walked, flows: tuple[Array, Array] | None = None) -> Chosen:
         if not hasattr(self._local, "second"):
             self._local.second = second_walk(self._wanted)
-        view = View(walked, self._local.second)
+        view = View(walked, self._local.second, flows)
         surely, maybe = self._holds(view)
         if self._programs is not None:
             passes = self._programs.run(walked.window)

@@ -73,6 +73,11 @@ class Filter:
 
         return () if self.tree is None else tuple(self._names.find(name) for name in fields_of(self.tree))
 
+    @property
+    def asks_for_flows(self) -> bool:
+        """Whether it asks what only the flow table knows."""
+        return any(one.source == "flow" for one in self.fields)
+
     def matches(self, packet: PacketLike, moments: Moments | None = None) -> bool:
         """Tell whether `packet` passes.
 

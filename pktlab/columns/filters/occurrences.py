@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pktlab.capture import Record
 from pktlab.columns.registry import FieldType, Registry
+from pktlab.flows import Seen
 from pktlab.wire.dissection import Dissection
 from pktlab.wire.packet import LINK_LAYERS
 from pktlab.wire.rows import Found
@@ -34,6 +35,7 @@ class PacketLike(Protocol):
 
     record: Record
     dissection: Dissection
+    flows: tuple[Seen, ...]
 
     @property
     def judgements(self) -> Sequence[Judgement]:
@@ -180,6 +182,13 @@ class Occurrences:
             else:
                 yield number, plain_text(one.cause if what == "cause" else str(one.verdict))
 
+    def of_flow(self, field: FieldType) -> Iterable[_Occurrence]:
+        """Yield what the flow table says."""
+        for one in self.packet.flows:
+            value = one.value(field.name)
+            if value is not None:
+                yield self.numbers[one.layer], value
+
     def of_frame(self, field: FieldType) -> Iterable[_Occurrence]:
         """Yield what the capture says."""
         value = self.frame_value(field.name.partition(".")[2])
@@ -229,5 +238,5 @@ def _bounds(part: Part, last: int) -> tuple[int, int]:
 _SOURCES = {
     "row": Occurrences.of_rows, "either": Occurrences.of_either, "host": Occurrences.of_host,
     "protocol": Occurrences.of_protocol, "payload": Occurrences.of_payload, "checksum": Occurrences.of_checksum,
-    "frame": Occurrences.of_frame,
+    "flow": Occurrences.of_flow, "frame": Occurrences.of_frame,
 }  # fmt: skip
