@@ -128,7 +128,7 @@ class Kernel:
         entry = self._known.get(kinds)
         if entry is None:
             with _lock:
-                entry = self._known[kinds] = self._entry(arguments)
+                entry = self._known[kinds] = self._known.get(kinds) or self._entry(arguments)
         return entry(arguments)
 
     @property
@@ -171,7 +171,7 @@ kernel = Kernel
 
 def _is_plain(one: Any) -> bool:
     """Tell whether the entry can take an argument."""
-    if isinstance(one, np.ndarray):
+    if type(one) is np.ndarray:
         return one.flags.aligned and one.dtype.isnative and not one.dtype.hasobject and one.ndim > 0
     return isinstance(one, int | np.integer | np.bool_) and -(1 << 63) <= int(one) < 1 << 63
 
@@ -348,7 +348,9 @@ def _folders() -> Iterator[Path]:
         yield Path(chosen)
         return
     yield Path(__file__).parent / "__pycache__"
-    yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pktlab"
+    home = os.environ.get("HOME") or os.environ.get("USERPROFILE")
+    if caches := os.environ.get("XDG_CACHE_HOME") or (home and f"{home}/.cache"):
+        yield Path(caches) / "pktlab"
 
 
 def _stored(name: str) -> bytes | None:
