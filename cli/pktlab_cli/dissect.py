@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 __all__ = ["dissect"]
 
 Show = Callable[["Packet"], None]
-JSON = ("json", "jsonl")
 FORMS = ("text", "tree", "fields", "csv", "json", "jsonl", "arrow", "parquet")
 
 
@@ -127,15 +126,12 @@ def dissect(  # noqa: C901 - one branch a kind of result
         if prints and form in (None, "text") and not wants_hex and frame is None and takes_octets(out):
             _put_lines(capture, wanted, threads, target, file_form, out)
             return ending(capture.reader)
-        in_bulk = frame is None and target is None and wanted == Slice()
-        if prints and names and in_bulk and form in JSON:
-            _print_objects(form, names, capture, threads, out)
+        in_bulk = prints and frame is None and target is None and wanted == Slice()
+        if in_bulk and names:
+            _print_in_bulk(form or "", names, settings, capture, threads, out)
             return ending(capture.reader)
         if prints and form in ROWS:
             rows = _rows(form, names, settings, capture, threads, out)
-            if in_bulk:
-                watched_work(capture, putting(rows, out))
-                return ending(capture.reader)
             show = functools.partial(_show_row, rows, out)
         else:
             show = _show(form or "text", names, ranges, wants_hex, out, stack, capture) if prints else _show_nothing
@@ -178,8 +174,14 @@ def _put_lines(
             put_octets(line.octets, out)
 
 
-def _print_objects(form: str, names: tuple[str, ...], capture: Capture | Selection, threads: int, out: Printer) -> None:
-    """Print chosen fields of all packets as JSON objects."""
+def _print_in_bulk(
+    form: str, names: tuple[str, ...], settings: tuple[str, ...], capture: Capture | Selection, threads: int,
+    out: Printer,
+) -> None:  # fmt: skip
+    """Print chosen fields of all packets, as rows or as JSON objects."""
+    if form in ROWS:
+        watched_work(capture, putting(_rows(form, names, settings, capture, threads, out), out))
+        return
     from pktlab.columns.printing import JsonLayout
     from pktlab.rows import Rows
 

@@ -156,6 +156,8 @@ class Columns:
 
     def _column(self, one: FieldType, every: bool) -> Column:
         places = tuple(self.plan.places.get(one.parts[0] if one.parts else one.name, ()))
+        if one.name == "frame.comment":
+            return Column(one.name, one, "object", "comment")
         if one.source == "frame" and one.kind != "str":
             return Column(one.name, one, "number", "frame")
         if one.source == "checksum":
@@ -274,6 +276,8 @@ class Columns:
                     batch.exact |= codes == _BAD
                     return [None] * walked.count, np.zeros(walked.count, np.bool_)
                 return (STATUSES[codes] if column.source == "status" else codes.copy()), codes > 0
+            case "comment":
+                batch.exact |= walked.window.may_have_comments()
             case "frame":
                 return walked.window.frame(column.name)
             case "flow":
