@@ -40,7 +40,9 @@ if TYPE_CHECKING:
     from pktlab.columns.filters import compile_filter
     from pktlab.errors import (
         CaptureError,
+        CraftError,
         DamagedCapture,
+        ExpressionError,
         FilterError,
         Malformed,
         MissingExtra,
@@ -49,12 +51,16 @@ if TYPE_CHECKING:
         SchemaError,
         Truncated,
     )
+    from pktlab.live.as_layer import as_layer
+    from pktlab.live.craft import craft
     from pktlab.sums import checksum
 
 __all__ = [
     "Capture",
     "CaptureError",
+    "CraftError",
     "DamagedCapture",
+    "ExpressionError",
     "FilterError",
     "Malformed",
     "MissingExtra",
@@ -63,8 +69,10 @@ __all__ = [
     "QueryError",
     "SchemaError",
     "Truncated",
+    "as_layer",
     "checksum",
     "compile_filter",
+    "craft",
     "load_schema",
     "open",
     "packet",
@@ -75,7 +83,9 @@ _HOME = {
     **dict.fromkeys(
         (
             "CaptureError",
+            "CraftError",
             "DamagedCapture",
+            "ExpressionError",
             "FilterError",
             "Malformed",
             "MissingExtra",
@@ -88,6 +98,8 @@ _HOME = {
     ),
     "checksum": "pktlab.sums",
     "compile_filter": "pktlab.columns.filters",
+    "as_layer": "pktlab.live.as_layer",
+    "craft": "pktlab.live.craft",
 }
 __version__ = "0.1.0"
 
