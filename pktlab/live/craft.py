@@ -36,7 +36,7 @@ def craft(
 
     >>> packet = craft('IP(dst="127.0.0.1")/UDP(dport=53)/b"hi"')
     >>> packet.data.hex()
-    '4500001e0001000040117ccc7f0000017f00000100350035000a98c46869'
+    '4500001e0001000040117ccc7f0000017f00000100350035000a99046869'
     >>> [one["ip.ttl"] for one in craft("IP(ttl=(1, 3))/ICMP()")]
     [1, 2, 3]
     """
