@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     )
     from pktlab.live.as_layer import as_layer
     from pktlab.live.craft import craft
+    from pktlab.live.craft_line import craft_line
     from pktlab.sums import checksum
 
 __all__ = [
@@ -73,6 +74,7 @@ __all__ = [
     "checksum",
     "compile_filter",
     "craft",
+    "craft_line",
     "load_schema",
     "open",
     "packet",
@@ -100,6 +102,7 @@ _HOME = {
     "compile_filter": "pktlab.columns.filters",
     "as_layer": "pktlab.live.as_layer",
     "craft": "pktlab.live.craft",
+    "craft_line": "pktlab.live.craft_line",
 }
 __version__ = "0.1.0"
 

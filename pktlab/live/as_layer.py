@@ -149,10 +149,15 @@ class SchemaLayer(Packet):
         return b""
 
     def post_build(self, pkt: bytes, pay: bytes) -> bytes:
-        """Return the header in front of `pay`, with lengths and checksums filled."""
-        ends = _ends(self)
-        pseudo = None if ends is None else lambda length: pseudo_header(ends, length).build()
-        return self.to_header().build(pay, pseudo)
+        """Return the header in front of `pay`, with lengths and checksums filled.
+
+        A checksum over addresses is left 0 where there is no IP below, as with Scapy's own layers.
+        """
+        made, ends = self.to_header(), _ends(self)
+        if ends is not None:
+            return made.build(pay, lambda length: pseudo_header(ends, length).build())
+        needing = [name for name in made._auto if getattr(made.schema.declared[name].default, "pseudo", False)]
+        return made.replace(**dict.fromkeys(needing, 0)).build(pay)
 
     def mysummary(self) -> str:
         """Return the header in a line."""

@@ -23,12 +23,12 @@ from pktlab.errors import PktlabError, WireError
 from pktlab.live.scapy_layers import ERRORS, Layers, scapy_module
 from pktlab.wire.notation import MAX_BYTES, MAX_PACKETS, Expression, Given, Layer, Random, Stack
 
-__all__ = ["Builder"]
+__all__ = ["SCAPY_ERRORS", "Builder"]
 
 _fields, _packets = scapy_module("fields"), scapy_module("packet")
 _l2, _inet6, _ntp = scapy_module("layers.l2"), scapy_module("layers.inet6"), scapy_module("layers.ntp")
 _generators, _volatile = scapy_module("base_classes"), scapy_module("volatile")
-_ERRORS = (*ERRORS, scapy_module("error").Scapy_Exception)
+SCAPY_ERRORS = (*ERRORS, scapy_module("error").Scapy_Exception)
 
 MAX_TOTAL = 1 << 26
 """Bytes that the packets of an expression may have together, 64 MiB: they are all made before one is given."""
@@ -85,7 +85,7 @@ class Builder:
             if _count(template) > MAX_PACKETS:
                 raise self.expression.error(stack.at, f"more than {MAX_PACKETS:,} packets")
             return [(type(packet), self.bytes_of(packet, stack)) for packet in islice(template, MAX_PACKETS)]
-        except (*_ERRORS, WireError) as error:
+        except (*SCAPY_ERRORS, WireError) as error:
             raise self.expression.error(_culprit(stack, error), f"Scapy cannot build it: {_said(error)}") from None
         finally:
             _is_crafting.reset(token)
@@ -115,14 +115,14 @@ class Builder:
             near = self.layers.nearest(layer.name)
             hint = f", did you mean {near}?" if near else ""
             raise self.expression.error(layer.at, f"no layer is called {layer.name}{hint}")
-        names = {field.name: field for field in kind.fields_desc}
-        for given in layer.fields:
-            if given.name not in names and given.name not in kind.deprecated_fields:
-                raise self.expression.error(given.name_at, _unknown_field(layer.name, given.name, names))
         try:
             packet = kind(layer.data) if layer.data else kind()
-        except (*_ERRORS, PktlabError) as error:
+        except (*SCAPY_ERRORS, PktlabError) as error:
             raise self.expression.error(layer.at, f"the bytes do not read as {layer.name}: {_said(error)}") from None
+        names = {field.name: field for field in packet.fields_desc}  # of the class that Scapy chose
+        for given in layer.fields:
+            if given.name not in names and given.name not in packet.deprecated_fields:
+                raise self.expression.error(given.name_at, _unknown_field(layer.name, given.name, names))
         order = list(names)
         for given in sorted(layer.fields, key=lambda one: order.index(one.name) if one.name in names else -1):
             self.set(packet, given)
@@ -138,7 +138,7 @@ class Builder:
             if wrong is not None:
                 raise self.expression.error(given.at, wrong)
             packet.setfieldval(given.name, value)
-        except _ERRORS as error:
+        except SCAPY_ERRORS as error:
             raise self.expression.error(given.at, f"{given.name} does not take this: {_said(error)}") from None
 
     def value(self, value: Any) -> Any:
@@ -158,7 +158,7 @@ class Builder:
             raise self.expression.error(random.at, wrong)
         try:
             return getattr(_volatile, random.name)(*random.args)
-        except _ERRORS as error:
+        except SCAPY_ERRORS as error:
             raise self.expression.error(random.at, f"{random.name}() does not take this: {_said(error)}") from None
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import re
 import warnings
 from bisect import bisect
 from dataclasses import dataclass
@@ -108,6 +109,9 @@ _REFUSED: dict[type[ast.AST], str] = {
     ast.BoolOp: "an and or or", ast.Dict: "a dictionary", ast.Set: "a set", ast.Starred: "a star",
     ast.Slice: "a slice",
 }  # fmt: skip
+_STRANGE = re.compile("[\0\ud800-\udfff]")
+_LONG_NUMBER = re.compile("[0-9_]{4300,}")
+"""Python itself refuses to read such a number, wherever it stands."""
 _ALLOWED = "only layers, fields and literals are read"
 
 
@@ -148,11 +152,17 @@ def read_expression(text: str) -> Expression:
 
 def _parsed(text: str, lead: int) -> ast.expr:
     """Return the syntax tree; whatever Python's parser stumbles over is an ExpressionError."""
+    strange = _STRANGE.search(text)
+    if strange:
+        raise ExpressionError(text, strange.start(), "a character that no text has")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of unknown escapes, which Python keeps as they are
             return ast.parse(text.strip(), mode="eval").body
     except SyntaxError as error:
+        long = _LONG_NUMBER.search(text)
+        if long and "integer string conversion" in (error.msg or ""):
+            raise ExpressionError(text, long.start(), "a number too large: no field takes 128 bits") from None
         start = _Places(text.strip()).starts[(error.lineno or 1) - 1 :][:1] or [0]
         at = lead + start[0] + max((error.offset or 1) - 1, 0)
         raise ExpressionError(text, min(at, len(text)), _said(error)) from None
@@ -164,8 +174,6 @@ def _parsed(text: str, lead: int) -> ast.expr:
 
 def _said(error: SyntaxError) -> str:
     said = (error.msg or "does not read").replace("f-string: ", "")
-    if "integer string conversion" in said:
-        return "a number too large"
     return "nested too deeply" if "too many nested" in said else said
 
 
