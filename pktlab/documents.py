@@ -24,6 +24,7 @@ from pktlab.repair import REPAIRED, sums_put_right
 from pktlab.wire.bindings import Binding, bind
 from pktlab.wire.dissection import Dissection, dissect
 from pktlab.wire.document import json_value
+from pktlab.wire.expressions import solve
 from pktlab.wire.fields import AUTO
 from pktlab.wire.header import Header
 from pktlab.wire.packet import PROTOCOLS
@@ -82,18 +83,29 @@ def record_from(document: Any, number: int = 1, bindings: Sequence[Binding] = ()
 
 @dataclass
 class _Part:
-    """One layer of a document; `start` is where its bytes stand in the packet before they are changed."""
+    """One layer of a document.
+
+    Somebody may have given it more bytes, or fewer, than it had: it was from byte `start` to `stop` of the packet, and
+    is at `at` now.
+    """
 
     where: str
     protocol: str
     data: bytes
     fields: dict[str, Any]
+    size: int  # bytes that it had
     start: int = 0
+    at: int = 0
 
     @property
     def stop(self) -> int:
-        """The byte behind it."""
-        return self.start + len(self.data)
+        """The byte behind it, as it was."""
+        return self.start + self.size
+
+    @property
+    def as_it_was(self) -> bytes:
+        """Its bytes in their old number: what lengths elsewhere are about."""
+        return self.data[: self.size].ljust(self.size, b"\0")
 
 
 class _Reader:
@@ -109,10 +121,11 @@ class _Reader:
         parts = self.parts(document)
         trailer = self.hex(document, "trailer", self.where)
         data = b"".join(part.data for part in parts) + trailer
+        before = b"".join(part.as_it_was for part in parts) + trailer
         link_type = self.number(frame, "link_type", 1, 0xFFFFFFFF)
-        captured = self.number(frame, "frame.cap_len", len(data), MAX_BYTES)
+        captured = self.number(frame, "frame.cap_len", len(before), MAX_BYTES)
         length = self.number(frame, "frame.len", captured, 0xFFFFFFFF)
-        packet = dissect(data, canonical_link_type(link_type), self.bindings)
+        packet = dissect(before, canonical_link_type(link_type), self.bindings)
         changed = [self.changed(part, packet, data) for part in parts]
         if fix:
             changed = _with_lengths(packet, parts, changed, self.where, is_cut=length > captured)
@@ -178,18 +191,20 @@ class _Reader:
             data = self.hex(layer, "bytes", where)
             part = _Part(
                 where, self.get(layer, "protocol", str, "data", where), data,
-                self.get(layer, "fields", dict, {}, where),
+                self.get(layer, "fields", dict, {}, where), self.get(layer, "length", int, len(data), where),
             )  # fmt: skip
+            if not 0 <= part.size <= MAX_BYTES:
+                raise CraftError(f"{where}: length is {part.size}, not a number from 0 to {MAX_BYTES}")
             if part.fields and not data:
                 raise CraftError(f"{where}: there are fields, but no bytes that they stand in")
             found.append((self.get(layer, "offset", int, 0 if index == 0 else found[-1][0], where), part))
         found.sort(key=lambda one: one[0])
-        place = 0
+        start = at = 0
         for _, part in found:
-            part.start = place
-            place = part.stop
-        if place > MAX_BYTES:
-            raise CraftError(f"{self.where}: {place:,} bytes, more than a capture holds")
+            part.start, part.at = start, at
+            start, at = part.stop, at + len(part.data)
+        if max(start, at) > MAX_BYTES:
+            raise CraftError(f"{self.where}: {max(start, at):,} bytes, more than a capture holds")
         return [part for _, part in found]
 
     # ---- changed fields
@@ -207,7 +222,7 @@ class _Reader:
                 near = difflib.get_close_matches(name, found, 1)
                 hint = f", did you mean {near[0]}?" if near else ""
                 raise CraftError(f"{part.where}: its bytes hold no field {name}{hint}")
-        return apply_patches(part.data, patches, part.start, part.where)
+        return apply_patches(part.data, patches, part.at, part.where)
 
     def found(self, part: _Part, packet: Dissection, data: bytes) -> dict[str, list[Found]]:
         """Return the fields that the layer's bytes hold, by name, each in the order of the wire."""
@@ -220,8 +235,10 @@ class _Reader:
                 f"{part.where}: no protocol is called {_shown(part.protocol)}; give --schema and --on as for dissect, "
                 "or take its fields out"
             )
-        named = [_by_name(kind.schema.spans(data, part.start, part.stop)) for kind in dict.fromkeys(kinds)]
-        named += [_by_name(one.spans()) for one in there]  # one that was cut reads so only with what is behind it
+        end = part.at + len(part.data)
+        named = [_by_name(kind.schema.spans(data, part.at, end)) for kind in dict.fromkeys(kinds)]
+        if (part.start, part.size) == (part.at, len(part.data)):
+            named += [_by_name(one.spans()) for one in there]  # one that was cut reads so only with what is behind it
         wanted = {name for name in part.fields if not name.endswith(("_str", *_FOR_READING))}
         return next((one for one in named if wanted <= one.keys()), named[0])
 
@@ -284,11 +301,23 @@ def _with_lengths(
 def _with_length(before: Header, data: bytes, size: int) -> bytes:
     """Return a header's bytes with the lengths for `size` bytes behind it, where they are the builder's to fill."""
     header = type(before).parse(data)
+    if header.header_len != len(data):
+        header = _stretched(header, data)
     if header.header_len != len(data) or (header.open_if is not None and header._open_if_of(header)):
         return data
     names = {name for name in (*header.schema.lengths, header._length_name) if name is not None}
     ours = {name: AUTO for name in names if header.schema.declared[name].default is AUTO}
     return header.replace(**ours).filled(bytes(size))._bytes() if ours else data
+
+
+def _stretched(header: Header, data: bytes) -> Header:
+    """Return the header that all of `data` are, if one length of it only has to say so."""
+    for name, (declared, node) in header.schema.lengths.items():
+        size = header._size_of(declared) + len(data) - header.header_len
+        longer = header.replace(**{name: solve(node.length, size, header._numbers())})
+        fixed = longer._bytes()[: header.HEADER_LEN]
+        return type(header).parse(fixed + data[header.HEADER_LEN :])
+    return header
 
 
 def _with_sums(data: bytes, link_type: int, bindings: Sequence[Binding], *, is_cut: bool) -> bytes:

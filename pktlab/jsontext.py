@@ -97,8 +97,9 @@ class _Window:
                 raise self.error("nested too deeply") from None
             except ValueError as error:
                 raise self.error(str(error)) from None
-            if stop == len(self.text) and self.more():
-                continue  # a number may go on
+            is_closed = not isinstance(value, int | float) or self.text[stop : stop + 1] in (*_BLANK, ",", "]")
+            if not is_closed and self.more():
+                continue  # the number may go on
             self.at = stop
             self.count += 1
             return value

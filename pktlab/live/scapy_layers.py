@@ -12,6 +12,7 @@ import logging
 import struct
 import warnings
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from pktlab.wire.apps.dns import Dns
@@ -82,6 +83,23 @@ def scapy_module(name: str) -> Any:
         logger.setLevel(before)
 
 
+def _load(known: dict[str, Any], modules: Iterable[str]) -> None:
+    """Add the layers of some modules of Scapy to those that are known."""
+    packet = scapy_module("packet").Packet
+    for name in modules:
+        for key, value in vars(scapy_module(name)).items():
+            if isinstance(value, type) and issubclass(value, packet) and key == value.__name__:
+                known.setdefault(key, value)
+
+
+@cache
+def _shared() -> tuple[dict[str, Any], list[str]]:
+    """Return the layers that are known by name, and the modules that were not loaded yet; both change with use."""
+    known: dict[str, Any] = {}
+    _load(known, USUAL)
+    return known, list(OTHERS)
+
+
 class Layers:
     """Scapy's classes by name, `own` ones before them.
 
@@ -90,16 +108,7 @@ class Layers:
 
     def __init__(self, own: Mapping[str, Any] | None = None) -> None:
         self._own = dict(own or {})
-        self._packet = scapy_module("packet").Packet
-        self._known: dict[str, Any] = {}
-        self._load(USUAL)
-        self._waiting = list(OTHERS)
-
-    def _load(self, modules: Iterable[str]) -> None:
-        for name in modules:
-            for key, value in vars(scapy_module(name)).items():
-                if isinstance(value, type) and issubclass(value, self._packet) and key == value.__name__:
-                    self._known.setdefault(key, value)
+        self._known, self._waiting = _shared()
 
     def find(self, name: str) -> Any:
         """Return the class called `name`; None if there is none."""
@@ -110,7 +119,7 @@ class Layers:
 
             self._known[name] = as_layer(LACKING[name])
         if name not in self._known and name in CONTRIB:
-            self._load([f"contrib.{CONTRIB[name]}"])
+            _load(self._known, [f"contrib.{CONTRIB[name]}"])
         if name not in self._known and self._waiting and not self._is_slip(name):
             self._load_others()
         return self._known.get(name)
@@ -124,7 +133,7 @@ class Layers:
             self._waiting.append(f"layers.{module}")
         while self._waiting:
             try:
-                self._load([self._waiting.pop(0)])
+                _load(self._known, [self._waiting.pop(0)])
             except (ImportError, *ERRORS):
                 continue  # it needs a package that is not installed, which some modules notice late
 

@@ -16,19 +16,14 @@ from __future__ import annotations
 
 import ast
 import builtins
-import re
-import warnings
-from bisect import bisect
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any, NoReturn
 
 from pktlab.errors import ExpressionError
+from pktlab.wire.syntax import Places, parsed
 
 __all__ = ["MAX_BYTES", "MAX_PACKETS", "Expression", "Given", "Layer", "Random", "Stack", "read_expression"]
 
-MAX_TEXT = 600_000
-"""Characters of an expression: a packet of 64 KiB in ``\\x`` escapes has 262,144, and some tunnels carry more."""
 MAX_DEPTH = 24
 """How deep braces, lists and layers in fields may nest."""
 MAX_LINKS = 500
@@ -109,9 +104,6 @@ _REFUSED: dict[type[ast.AST], str] = {
     ast.BoolOp: "an and or or", ast.Dict: "a dictionary", ast.Set: "a set", ast.Starred: "a star",
     ast.Slice: "a slice",
 }  # fmt: skip
-_STRANGE = re.compile("[\0\ud800-\udfff]")
-_LONG_NUMBER = re.compile("[0-9_]{4300,}")
-"""Python itself refuses to read such a number, wherever it stands."""
 _ALLOWED = "only layers, fields and literals are read"
 
 
@@ -132,13 +124,8 @@ def read_expression(text: str) -> Expression:
     ...
     pktlab.errors.ExpressionError: expression, column 16: open is a function of Python: ...
     """
-    if len(text) > MAX_TEXT:
-        raise ExpressionError(text, MAX_TEXT, f"longer than {MAX_TEXT:,} characters")
-    lead = len(text) - len(text.lstrip())
-    if lead == len(text):
-        raise ExpressionError(text, 0, "empty: write layers such as IP()/UDP(dport=53)")
+    root, lead = parsed(text)
     reader = _Reader(text, lead)
-    root = _parsed(text, lead)
     if isinstance(root, ast.List | ast.Tuple):
         stacks = [one for item in root.elts for one in reader.packets(item)]
         if not stacks:
@@ -150,59 +137,13 @@ def read_expression(text: str) -> Expression:
     return Expression(text, tuple(stacks), reader.is_repeated)
 
 
-def _parsed(text: str, lead: int) -> ast.expr:
-    """Return the syntax tree; whatever Python's parser stumbles over is an ExpressionError."""
-    strange = _STRANGE.search(text)
-    if strange:
-        raise ExpressionError(text, strange.start(), "a character that no text has")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of unknown escapes, which Python keeps as they are
-            return ast.parse(text.strip(), mode="eval").body
-    except SyntaxError as error:
-        long = _LONG_NUMBER.search(text)
-        if long and "integer string conversion" in (error.msg or ""):
-            raise ExpressionError(text, long.start(), "a number too large: no field takes 128 bits") from None
-        start = _Places(text.strip()).starts[(error.lineno or 1) - 1 :][:1] or [0]
-        at = lead + start[0] + max((error.offset or 1) - 1, 0)
-        raise ExpressionError(text, min(at, len(text)), _said(error)) from None
-    except (MemoryError, RecursionError):
-        raise ExpressionError(text, lead, "nested too deeply") from None
-    except ValueError as error:
-        raise ExpressionError(text, lead, str(error)) from None
-
-
-def _said(error: SyntaxError) -> str:
-    said = (error.msg or "does not read").replace("f-string: ", "")
-    return "nested too deeply" if "too many nested" in said else said
-
-
-class _Places:
-    """Which character of a text a line, from 1, and a column, in UTF-8 bytes, stand for; quick however often asked."""
-
-    def __init__(self, text: str) -> None:
-        self.lines = text.split("\n")
-        self.starts = list(accumulate((len(line) + 1 for line in self.lines), initial=0))
-        self._ends: dict[int, list[int]] = {}  # by line: byte behind each character, where they differ in width
-
-    def find(self, line: int, column: int) -> int:
-        """Return the character, from 0."""
-        index = min(line, len(self.lines)) - 1
-        text = self.lines[index]
-        if text.isascii():
-            return self.starts[index] + column
-        if index not in self._ends:
-            self._ends[index] = list(accumulate(len(char.encode(errors="surrogatepass")) for char in text))
-        return self.starts[index] + bisect(self._ends[index], column)
-
-
 class _Reader:
     """Turns nodes of the syntax tree into plain data, and counts what they ask for."""
 
     def __init__(self, text: str, lead: int) -> None:
         self.text = text
         self.lead = lead
-        self.places = _Places(text[lead:])
+        self.places = Places(text[lead:])
         self.made = 0
         self.is_repeated = False
 
