@@ -11,12 +11,14 @@ Describe a protocol once, then dissect, checksum and craft its packets:
     cap.where("udp.port == 53")                       # the packets that pass a display filter
     print(cap[12].explain())                          # how its checksums come about, word by word
     pktlab.checksum(b"...")                           # RFC 1071; .verify .update .explain beside it
+    pktlab.craft('IP(dst="127.0.0.1")/UDP(dport=53)/b"hi"')   # Scapy's notation, read and never evaluated
 
 The house, from the top; imports go down only, and `make lint` holds them to it:
 
     cli/pktlab_cli/   how does a person ask?
     testing/          how do I test mine?               Hypothesis strategies
-    live/             how do packets get on and off a real network?    namespaces; the only door to the world
+    live/             how do packets get on and off a real network?    namespaces, Scapy; the only door to the world
+    documents.py      packets out of JSON               spoil.py    packets that are wrong on purpose
     summary.py        a capture in figures      health.py, diagnosis.py    how sound are its checksums?
     api.py            open, Capture, packet: where files and packets meet
     packets.py        Packet: what one packet says, and whether its sums are right

@@ -19,16 +19,15 @@ from itertools import islice
 from math import prod
 from typing import Any
 
-from pktlab.errors import PktlabError, WireError
-from pktlab.live.scapy_layers import ERRORS, Layers, scapy_module
+from pktlab.errors import PktlabError
+from pktlab.live.scapy_layers import Layers, Translated, quiet, scapy_module
 from pktlab.wire.notation import MAX_BYTES, MAX_PACKETS, Expression, Given, Layer, Random, Stack
 
-__all__ = ["SCAPY_ERRORS", "Builder"]
+__all__ = ["Builder"]
 
 _fields, _packets = scapy_module("fields"), scapy_module("packet")
 _l2, _inet6, _ntp = scapy_module("layers.l2"), scapy_module("layers.inet6"), scapy_module("layers.ntp")
 _generators, _volatile = scapy_module("base_classes"), scapy_module("volatile")
-SCAPY_ERRORS = (*ERRORS, scapy_module("error").Scapy_Exception)
 
 MAX_TOTAL = 1 << 26
 """Bytes that the packets of an expression may have together, 64 MiB: they are all made before one is given."""
@@ -79,16 +78,23 @@ class Builder:
         ------
         ExpressionError : a name is unknown, a value does not fit, or there are too many packets
         """
+
+        def told(error: BaseException) -> PktlabError:
+            return self.expression.error(_culprit(stack, error), f"Scapy cannot build it: {_said(error)}")
+
         token = _is_crafting.set(True)
         try:
-            template = self.stack(stack)
-            if _count(template) > MAX_PACKETS:
-                raise self.expression.error(stack.at, f"more than {MAX_PACKETS:,} packets")
-            return [(type(packet), self.bytes_of(packet, stack)) for packet in islice(template, MAX_PACKETS)]
-        except (*SCAPY_ERRORS, WireError) as error:
-            raise self.expression.error(_culprit(stack, error), f"Scapy cannot build it: {_said(error)}") from None
+            with quiet(), Translated(told):
+                template = self.stack(stack)
+                if _count(template) > MAX_PACKETS:
+                    raise self.expression.error(stack.at, f"more than {MAX_PACKETS:,} packets")
+                return [(type(packet), self.bytes_of(packet, stack)) for packet in islice(template, MAX_PACKETS)]
         finally:
             _is_crafting.reset(token)
+
+    def told(self, at: int, what: str) -> Translated:
+        """Return what makes an error of the expression of what Scapy raises."""
+        return Translated(lambda error: self.expression.error(at, f"{what}: {_said(error)}"))
 
     def bytes_of(self, packet: Any, stack: Stack) -> bytes:
         """Return the bytes of one packet, with constants where Scapy would ask."""
@@ -115,10 +121,8 @@ class Builder:
             near = self.layers.nearest(layer.name)
             hint = f", did you mean {near}?" if near else ""
             raise self.expression.error(layer.at, f"no layer is called {layer.name}{hint}")
-        try:
+        with self.told(layer.at, f"the bytes do not read as {layer.name}"):
             packet = kind(layer.data) if layer.data else kind()
-        except (*SCAPY_ERRORS, PktlabError) as error:
-            raise self.expression.error(layer.at, f"the bytes do not read as {layer.name}: {_said(error)}") from None
         names = {field.name: field for field in packet.fields_desc}  # of the class that Scapy chose
         for given in layer.fields:
             if given.name not in names and given.name not in packet.deprecated_fields:
@@ -131,15 +135,13 @@ class Builder:
     def set(self, packet: Any, given: Given) -> None:
         """Give a field its value; what an address field takes is looked at first, since Scapy would look it up."""
         value = self.value(given.value)
-        try:
+        with self.told(given.at, f"{given.name} does not take this"):
             is_old = given.name in packet.deprecated_fields
             field = _bare(packet.get_field(packet._resolve_alias(given.name) if is_old else given.name), packet, value)
             wrong = _wrong_address(field, value) or _wrong_number(field, value)
             if wrong is not None:
                 raise self.expression.error(given.at, wrong)
             packet.setfieldval(given.name, value)
-        except SCAPY_ERRORS as error:
-            raise self.expression.error(given.at, f"{given.name} does not take this: {_said(error)}") from None
 
     def value(self, value: Any) -> Any:
         """Return a value as Scapy takes it: layers and random values are made, all else is as it is."""
@@ -156,10 +158,8 @@ class Builder:
         wrong = _wrong_text(random.args[0], 6 if random.name == "RandIP6" else 4) if random.args else None
         if random.name in ("RandIP", "RandIP6") and wrong is not None:
             raise self.expression.error(random.at, wrong)
-        try:
+        with self.told(random.at, f"{random.name}() does not take this"):
             return getattr(_volatile, random.name)(*random.args)
-        except SCAPY_ERRORS as error:
-            raise self.expression.error(random.at, f"{random.name}() does not take this: {_said(error)}") from None
 
 
 def _unknown_field(layer: str, name: str, names: Any) -> str:
@@ -169,13 +169,13 @@ def _unknown_field(layer: str, name: str, names: Any) -> str:
     return f"{layer} has no field {name}{hint}"
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     """Return what Scapy said, in a line."""
     lines = [line for line in str(error).splitlines() if line and not line.startswith("To inject")]
     return re.sub(r"While building field '\w+': ", "", " ".join(lines[:2])) or type(error).__name__
 
 
-def _culprit(stack: Stack, error: Exception) -> int:
+def _culprit(stack: Stack, error: BaseException) -> int:
     """Return the place of the field that Scapy stumbled over, if it names one, else of the packet."""
     named = re.search(r"While building field '(\w+)'", str(error))
     given = [one for part in stack.parts if isinstance(part, Layer) for one in part.fields]
@@ -208,9 +208,9 @@ def _wrong_address(field: Any, value: Any) -> str | None:
         return next((wrong for one in values if (wrong := _wrong_mac(one))), None)
     if isinstance(field, _fields.IPField):
         return _wrong_text(value, 4)
-    if isinstance(field, _fields.IP6Field | _inet6.IP6ListField):
-        return _wrong_text(value, 6)
-    return None
+    if isinstance(field, _inet6.IP6ListField) and isinstance(value, str | bytes) and "/" in str(value):
+        return f"{value!r} is a network, and one address is wanted"
+    return _wrong_text(value, 6) if isinstance(field, _fields.IP6Field | _inet6.IP6ListField) else None
 
 
 def _wrong_text(value: Any, version: int) -> str | None:

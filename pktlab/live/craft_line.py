@@ -8,10 +8,11 @@ so again (compressed names in DNS, say), the rest is bytes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice, takewhile
 from typing import Any
 
-from pktlab.errors import PktlabError
+from pktlab.errors import CraftError, PktlabError
 from pktlab.live.craft import craft
 from pktlab.packets import Packet
 
@@ -35,36 +36,38 @@ def craft_line(packet: Packet) -> str:
     IP(ttl=3, dst='192.0.2.1')/TCP(flags=18)/b'hi'
     """
     for read in _readings(packet):
-        line = _line(read)
-        if _makes(line, packet):
+        if _makes(_line(read), packet):
             return _shortened(read, packet)
     return repr(packet.data)
 
 
 def _readings(packet: Packet) -> Iterator[Any]:
     """Yield the packet as Scapy reads it: to its end, then with ever more of the inner layers as bytes."""
-    from pktlab.live.building import SCAPY_ERRORS
-    from pktlab.live.scapy_layers import scapy_module
+    from pktlab.live.scapy_layers import Translated, quiet
 
     kind = _outermost(packet)
     if kind is None or not packet.data:
         return
-    try:
+    with suppress(CraftError), quiet(), Translated(lambda error: CraftError(str(error))):
         whole = kind(packet.data)
-    except SCAPY_ERRORS:
-        return
-    raw = scapy_module("packet").Raw
-    usual = list(takewhile(_is_usual, whole.iterpayloads()))
-    if not usual[-1].payload:
-        yield whole
-    for kept in range(len(usual), 0, -1):
-        read = whole.copy()
-        layer = next(islice(read.iterpayloads(), kept - 1, None))
-        rest = bytes(layer.payload)
-        layer.remove_payload()
-        if rest:
-            layer.add_payload(raw(load=packet.data[len(packet.data) - len(rest) :]))
-            yield read
+        usual = list(takewhile(_is_usual, whole.iterpayloads()))
+        if usual and not usual[-1].payload:
+            yield whole
+        for kept in range(len(usual), 0, -1):
+            yield from _cut(whole, kept, packet.data)
+
+
+def _cut(whole: Any, kept: int, data: bytes) -> Iterator[Any]:
+    """Yield the packet with bytes behind its first `kept` layers, if there are any."""
+    from pktlab.live.scapy_layers import scapy_module
+
+    read = whole.copy()
+    layer = next(islice(read.iterpayloads(), kept - 1, None))
+    rest = bytes(layer.payload)
+    layer.remove_payload()
+    if rest:
+        layer.add_payload(scapy_module("packet").Raw(load=data[len(data) - len(rest) :]))
+        yield read
 
 
 def _is_usual(layer: Any) -> bool:
@@ -84,14 +87,18 @@ def _outermost(packet: Packet) -> Any:
 
 
 def _line(read: Any) -> str:
-    """Return Scapy's own notation of a packet, plain bytes at its end written as such."""
+    """Return Scapy's own notation of a packet, plain bytes in it written as such; nothing if Scapy fails at it."""
+    from pktlab.live.scapy_layers import Translated
+
     parts = []
-    for layer in read.iterpayloads():
-        is_bytes = layer.__class__.__name__ in ("Raw", "Padding") and set(layer.fields) <= {"load"}
-        alone = layer.copy()
-        alone.remove_payload()
-        parts.append(repr(layer.fields.get("load", b"")) if is_bytes else alone.command())
-    return "/".join(parts)
+    with suppress(CraftError), Translated(lambda error: CraftError(str(error))):
+        for layer in read.iterpayloads():
+            is_bytes = layer.__class__.__name__ in ("Raw", "Padding") and set(layer.fields) <= {"load"}
+            alone = layer.copy()
+            alone.remove_payload()
+            parts.append(repr(layer.fields.get("load", b"")) if is_bytes else alone.command())
+        return "/".join(parts)
+    return ""
 
 
 def _makes(line: str, packet: Packet) -> bool:

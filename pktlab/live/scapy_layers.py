@@ -11,10 +11,13 @@ import importlib
 import logging
 import struct
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
+from types import TracebackType
 from typing import Any
 
+from pktlab.errors import PktlabError, WireError
 from pktlab.wire.apps.dns import Dns
 from pktlab.wire.apps.rtp import Rtp
 from pktlab.wire.arp import Arp
@@ -24,7 +27,7 @@ from pktlab.wire.packet import PROTOCOLS
 from pktlab.wire.tcp import Tcp
 from pktlab.wire.udp import Udp
 
-__all__ = ["COUNTERPARTS", "ERRORS", "LACKING", "Layers", "first_of", "link_type_of", "scapy_module"]
+__all__ = ["COUNTERPARTS", "LACKING", "Layers", "Translated", "first_of", "link_type_of", "quiet", "scapy_module"]
 
 USUAL = (
     "packet", "layers.l2", "layers.inet", "layers.inet6", "layers.dns", "layers.dhcp", "layers.dhcp6", "layers.ntp",
@@ -64,23 +67,54 @@ LACKING = {header.__name__: header for header in PROTOCOLS if header.__name__ no
 FIRST: dict[str, type[Header]] = {"UDP": Udp, "TCP": Tcp, "ICMP": Icmp, "ARP": Arp, "DNS": Dns, "RTP": Rtp}
 """How a packet reads that starts with a layer which no link type stands for."""
 ERRORS = (
-    ArithmeticError, AssertionError, AttributeError, LookupError, NameError, OSError, RuntimeError, TypeError,
-    ValueError, struct.error,
+    ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, OSError, RuntimeError,
+    TypeError, ValueError, struct.error,
 )  # fmt: skip
-"""What Scapy raises over values that do not fit; its own `Scapy_Exception` comes to these."""
+"""What Scapy raises over values that do not fit, beside its own; an ImportError where a cipher is missing."""
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Have Scapy say nothing on standard error: of a machine without routes or ciphers, of a sum that it leaves out."""
+    logger = logging.getLogger("scapy")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)
 
 
 def scapy_module(name: str) -> Any:
     """Return a module of Scapy, loaded without a word on standard error."""
-    logger = logging.getLogger("scapy")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)  # what a machine without routes or ciphers would be told
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return importlib.import_module(f"scapy.{name}")
-    finally:
-        logger.setLevel(before)
+    with quiet():
+        return importlib.import_module(f"scapy.{name}")
+
+
+class Translated:
+    """What Scapy raises inside a ``with`` block becomes the error that `told` makes of it.
+
+    Scapy's errors have no root, and some of its modules raise a bare `Exception`: that is told by its class here, so
+    that nothing else is caught.
+    """
+
+    def __init__(self, told: Callable[[BaseException], PktlabError]) -> None:
+        self.told = told
+
+    def __enter__(self) -> None:
+        """Begin to watch."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        """Raise the error that stands for `error`, if that is Scapy's or of one of our schemas."""
+        if error is not None and (kind is Exception or isinstance(error, (*ERRORS, WireError, _scapy_error()))):
+            raise self.told(error) from None
+
+
+def _scapy_error() -> type[Exception]:
+    error: type[Exception] = scapy_module("error").Scapy_Exception
+    return error
 
 
 def _load(known: dict[str, Any], modules: Iterable[str]) -> None:
@@ -134,7 +168,7 @@ class Layers:
         while self._waiting:
             try:
                 _load(self._known, [self._waiting.pop(0)])
-            except (ImportError, *ERRORS):
+            except ERRORS:
                 continue  # it needs a package that is not installed, which some modules notice late
 
     def nearest(self, name: str) -> str | None:
