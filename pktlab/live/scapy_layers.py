@@ -194,5 +194,7 @@ def link_type_of(layer: type[Any]) -> int | None:
 
 def first_of(layer: type[Any]) -> type[Header] | int:
     """Return how a packet reads that starts with `layer`, which no link type stands for; -1 for plain bytes."""
-    header: type[Header] | None = getattr(layer, "header", None) or FIRST.get(layer.__name__)
-    return -1 if header is None else header
+    header = getattr(layer, "header", None)  # of those that `as_layer` makes
+    if isinstance(header, type) and issubclass(header, Header):
+        return header
+    return FIRST.get(layer.__name__, -1)
