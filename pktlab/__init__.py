@@ -12,12 +12,14 @@ Describe a protocol once, then dissect, checksum and craft its packets:
     cap.where("udp.port == 53")                       # the packets that pass a display filter
     print(cap[12].explain())                          # how its checksums come about, word by word
     pktlab.checksum(b"...")                           # RFC 1071; .verify .update .explain beside it
+    pktlab.craft('IP(dst="127.0.0.1")/UDP(dport=53)/b"hi"')   # Scapy's notation, read and never evaluated
 
 The house, from the top; imports go down only, and `make lint` holds them to it:
 
     cli/pktlab_cli/   how does a person ask?
     testing/          how do I test mine?               Hypothesis strategies
-    live/             how do packets get on and off a real network?    namespaces; the only door to the world
+    live/             how do packets get on and off a real network?    namespaces, Scapy; the only door to the world
+    documents.py      packets out of JSON               spoil.py    packets that are wrong on purpose
     summary.py        a capture in figures      health.py, diagnosis.py    how sound are its checksums?
     api.py            open, Capture, packet: where files and packets meet
     packets.py        Packet: what one packet says, and whether its sums are right
@@ -41,7 +43,9 @@ if TYPE_CHECKING:
     from pktlab.columns.filters import compile_filter
     from pktlab.errors import (
         CaptureError,
+        CraftError,
         DamagedCapture,
+        ExpressionError,
         FilterError,
         Malformed,
         MissingExtra,
@@ -50,12 +54,17 @@ if TYPE_CHECKING:
         SchemaError,
         Truncated,
     )
+    from pktlab.live.as_layer import as_layer
+    from pktlab.live.craft import craft
+    from pktlab.live.craft_line import craft_line
     from pktlab.sums import checksum
 
 __all__ = [
     "Capture",
     "CaptureError",
+    "CraftError",
     "DamagedCapture",
+    "ExpressionError",
     "FilterError",
     "Malformed",
     "MissingExtra",
@@ -64,8 +73,11 @@ __all__ = [
     "QueryError",
     "SchemaError",
     "Truncated",
+    "as_layer",
     "checksum",
     "compile_filter",
+    "craft",
+    "craft_line",
     "load_schema",
     "open",
     "packet",
@@ -76,7 +88,9 @@ _HOME = {
     **dict.fromkeys(
         (
             "CaptureError",
+            "CraftError",
             "DamagedCapture",
+            "ExpressionError",
             "FilterError",
             "Malformed",
             "MissingExtra",
@@ -89,6 +103,9 @@ _HOME = {
     ),
     "checksum": "pktlab.sums",
     "compile_filter": "pktlab.columns.filters",
+    "as_layer": "pktlab.live.as_layer",
+    "craft": "pktlab.live.craft",
+    "craft_line": "pktlab.live.craft_line",
 }
 __version__ = "0.1.0"
 

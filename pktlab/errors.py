@@ -8,8 +8,8 @@ the sentence. Misuse by the caller (a wrong type, a value that does not fit its 
 from __future__ import annotations
 
 __all__ = [
-    "CaptureError", "DamagedCapture", "FilterError", "Malformed", "MissingExtra", "MissingLibrary", "PktlabError",
-    "QueryError", "SchemaError", "Truncated", "WireError",
+    "CaptureError", "CraftError", "DamagedCapture", "ExpressionError", "FilterError", "Malformed", "MissingExtra",
+    "MissingLibrary", "PktlabError", "PointedError", "QueryError", "SchemaError", "Truncated", "WireError",
 ]  # fmt: skip
 
 
@@ -115,14 +115,47 @@ class DamagedCapture(CaptureError):
         return f"{self.path}: damaged at byte {self.offset}, after {count}: {self.why}"
 
 
-class FilterError(PktlabError):
-    r"""A filter that cannot be read, or asks for what no packet can have.
+class PointedError(PktlabError):
+    """A mistake in a line that somebody wrote, with its place.
 
     Parameters
     ----------
-    text : the filter
+    text : the line
     at : character at which the mistake is, from 0; its length if something is missing at the end
     why : what is wrong there, as a sentence without a full stop
+    """
+
+    kind = "text"
+
+    def __init__(self, text: str, at: int, why: str) -> None:
+        super().__init__(text, at, why)
+        self.text = text
+        self.at = at
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"{self.kind}, column {self.at + 1}: {self.why}"
+
+    @property
+    def pointer(self) -> tuple[str, str]:
+        """The text in one line, of a long one the part around the place, and a line that points at the place."""
+        start = max(0, self.at - _SHOWN // 2) if len(self.text) > _SHOWN else 0
+        shown = "".join(one if one.isprintable() else " " for one in self.text[start : start + _SHOWN])
+        at = self.at - start
+        word = 0
+        while at + word < len(shown) and not shown[at + word].isspace():
+            word += 1
+        if shown[at : at + 1] in ('"', "'", "(", ")", "{", "}", "[", "]"):
+            word = 1
+        return shown, " " * at + "^" + "~" * (word - 1)
+
+
+_SHOWN = 160
+"""Characters of a line that are shown above the mark."""
+
+
+class FilterError(PointedError):
+    r"""A filter that cannot be read, or asks for what no packet can have.
 
     >>> error = FilterError("tcp.prot == 80", 0, "no field is called tcp.prot, did you mean tcp.port?")
     >>> print(error)
@@ -132,25 +165,21 @@ class FilterError(PktlabError):
     ^~~~~~~~
     """
 
-    def __init__(self, text: str, at: int, why: str) -> None:
-        super().__init__(text, at, why)
-        self.text = text
-        self.at = at
-        self.why = why
+    kind = "filter"
 
-    def __str__(self) -> str:
-        return f"filter, column {self.at + 1}: {self.why}"
 
-    @property
-    def pointer(self) -> tuple[str, str]:
-        """The filter in one line, and a line that points at the place."""
-        shown = "".join(one if one.isprintable() else " " for one in self.text)
-        word = 0
-        while self.at + word < len(shown) and not shown[self.at + word].isspace():
-            word += 1
-        if shown[self.at : self.at + 1] in ('"', "'", "(", ")", "{", "}", "[", "]"):
-            word = 1
-        return shown, " " * self.at + "^" + "~" * (word - 1)
+class ExpressionError(PointedError):
+    """An expression to craft from that cannot be read, or that no packet can come from.
+
+    >>> print(ExpressionError("IP(tll=1)", 3, "IP has no field tll, did you mean ttl?"))
+    expression, column 4: IP has no field tll, did you mean ttl?
+    """
+
+    kind = "expression"
+
+
+class CraftError(PktlabError):
+    """A packet that cannot be made: of a JSON document that does not read, or of a value that does not fit."""
 
 
 class MissingExtra(PktlabError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,15 @@ class Packet:
     @staticmethod
     def _fcs_len(record: Record) -> int:
         return (record.fcs_len or 0) if len(record.data) >= record.length else 0
+
+    def with_data(self, data: bytes) -> Packet:
+        """Return the packet with other bytes: what was cut off it stays cut off, and no fragments are kept in mind."""
+        missing = max(self.record.length - len(self.record.data), 0)
+        return self.with_record(replace(self.record, data=bytes(data), length=len(data) + missing))
+
+    def with_record(self, record: Record) -> Packet:
+        """Return the packet that `record` is, read as this one was."""
+        return Packet(record, self._first, self._bindings)
 
     # ---- the frame
 

@@ -22,7 +22,7 @@ from pktlab.wire.coverage import Coverage, coverage
 from pktlab.wire.dissection import Dissection
 from pktlab.wire.verdict import Judgement, Verdict, expected_checksum
 
-__all__ = ["REPAIRED", "Change", "Repair", "Repairs"]
+__all__ = ["REPAIRED", "Change", "Repair", "Repairs", "sums_put_right"]
 
 REPAIRED = (Verdict.bad, Verdict.partial, Verdict.illegal_zero)
 """Verdicts that are repaired unless others are asked for; no other can be."""
@@ -104,14 +104,14 @@ def _repaired(packet: Packet, only: Collection[Verdict], known: list[Change]) ->
     data = bytearray(packet.data)
     for change in known:
         change.write(data)
-    changes, left = _sums_put_right(packet.dissection, packet.judgements, data, only, cut=packet.is_cut)
+    changes, left = sums_put_right(packet.dissection, packet.judgements, data, only, cut=packet.is_cut)
     repair.changes += changes
     repair.left = [one for one in left if not packet.is_fragment or one.verdict is not Verdict.unverified]
     repair.data = bytes(data)
     return repair
 
 
-def _sums_put_right(
+def sums_put_right(
     packet: Dissection, judgements: list[Judgement], data: bytearray, only: Collection[Verdict], *, cut: bool = False,
     whole: bool = False,
 ) -> tuple[list[Change], list[Judgement]]:  # fmt: skip
@@ -164,7 +164,7 @@ class _FragmentChanges:
             self._waiting.pop(next(iter(self._waiting)))
 
     def _repair(self, whole: Whole, dissection: Dissection, judgements: list[Judgement]) -> None:
-        changes, _ = _sums_put_right(dissection, judgements, bytearray(whole.data), self.only, whole=True)
+        changes, _ = sums_put_right(dissection, judgements, bytearray(whole.data), self.only, whole=True)
         for change in changes:
             at = change.offset - whole.head_len
             for frame in whole.frames:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pktlab.wire.text import Line
     from pktlab_cli.options import Condition
 
-__all__ = ["dissect"]
+__all__ = ["dissect", "show_tree"]
 
 Show = Callable[["Packet"], None]
 FORMS = ("text", "tree", "fields", "csv", "json", "jsonl", "arrow", "parquet")
@@ -265,7 +265,7 @@ def _show(
     if form in ("json", "jsonl"):
         return _show_json(form, names, ranges, out, stack)
     if form == "tree":
-        return lambda packet: _show_tree(packet, ranges, wants_hex, out)
+        return lambda packet: show_tree(packet, ranges, wants_hex, out)
     return _show_lines(wants_hex, out, capture)
 
 
@@ -306,7 +306,8 @@ _HEX_COLUMN = 48
 _HEX_LEN = 8  # bytes of a field that are shown beside it
 
 
-def _show_tree(packet: Packet, ranges: bool, wants_hex: bool, out: Printer) -> None:
+def show_tree(packet: Packet, ranges: bool, wants_hex: bool, out: Printer) -> None:
+    """Print the packet as a tree, with the places of its fields and their bytes if they are wanted."""
     from pktlab.wire.text import hexdump
 
     margin = 11 if ranges else 0

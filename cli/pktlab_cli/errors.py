@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pktlab.errors import DamagedCapture, FilterError, PktlabError
+from pktlab.errors import DamagedCapture, PktlabError, PointedError
 
 if TYPE_CHECKING:
     from pktlab.capture import CaptureReader, Hole, Merged
@@ -59,14 +59,14 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
 def tell(error: PktlabError) -> int:
     """Say in a line on standard error what `error` is about, and return the status that it stands for.
 
-    Below the line about a filter stands the filter, with a mark at the place.
+    Below the line about a filter or an expression it stands itself, with a mark at the place.
 
     >>> tell(PktlabError("nothing to read")), tell(DamagedCapture("a.pcap", 24, 0, "it ends here"))
     (2, 3)
     """
     sys.stdout.flush()  # what was read before it stands before it
     status = _say(str(error), DAMAGED if isinstance(error, DamagedCapture) else UNUSABLE)
-    if isinstance(error, FilterError):
+    if isinstance(error, PointedError):
         click.echo("\n".join(f"  {line}" for line in error.pointer), err=True)
     return status
 

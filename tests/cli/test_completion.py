@@ -20,7 +20,7 @@ def test_the_script_is_one_that_the_shell_takes(shell: str, program: Any) -> Non
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("pktlab ", {"info", "dissect", "query", "export", "checksum", "schema", "doctor", "completion"}),
+        ("pktlab ", {"info", "dissect", "craft", "query", "export", "checksum", "schema", "doctor", "completion"}),
         ("pktlab ch", {"checksum"}),
         ("pktlab checksum v", {"verify"}),
         ("pktlab dissect --fr", {"--frame", "--frames"}),

@@ -74,7 +74,7 @@ def test_the_examples_in_the_help_work(
 
 def test_nothing_that_a_shell_would_eat_stands_unquoted_in_an_example() -> None:
     for example in EXAMPLES:
-        bare = re.sub("'[^']*'", "", example)
+        bare = re.sub("'[^']*'", "", example).replace(" | pktlab ", " ")  # a pipe that is meant
         assert not any(char in bare for char in "*?$`;&|()"), example
 
 

@@ -45,7 +45,9 @@ class VarInt(int):
         if not 0 <= value < 1 << 62:
             raise ValueError(f"{value} does not fit 62 bits")
         number = super().__new__(cls, value)
-        number.width = width or next(size for size in (1, 2, 4, 8) if value < 1 << 8 * size - 2)
+        number.width = (
+            width or getattr(value, "width", 0) or next(size for size in (1, 2, 4, 8) if value < 1 << 8 * size - 2)
+        )
         return number
 
 

@@ -1,0 +1,82 @@
+"""Expressions in Scapy's notation with everything given, so that Scapy itself asks the machine nothing."""
+
+from __future__ import annotations
+
+MAC = "02:00:00:00:00:09"
+ETHER = 'Ether(dst="02:00:00:00:00:02", src="02:00:00:00:00:01")'
+IP = 'IP(src="192.0.2.1", dst="192.0.2.2")'
+IPV6 = 'IPv6(src="2001:db8::1", dst="2001:db8::2")'
+BELOW = (
+    IP,
+    f"{ETHER}/{IP}",
+    f'{ETHER}/Dot1Q(vlan=100, prio=3)/IP(src="10.0.0.1", dst="10.0.0.2", tos=0xb8, id=7, flags="DF", ttl=1)',
+    f"{ETHER}/Dot1AD(vlan=5)/Dot1Q(vlan=6)/{IPV6}",
+    'IPv6(src="::1", dst="::1", tc=3, fl=0xabcde, hlim=9)',
+    f"{IPV6}/IPv6ExtHdrDestOpt(options=[PadN(optdata=b'ab')])",
+    f'{IP}/GRE(proto=0x0800)/IP(src="10.0.0.1", dst="10.0.0.2")',
+    'IP(src="10.9.8.7", dst="10.9.8.6", options=[IPOption_Router_Alert(alert=0), IPOption_NOP()])',
+)
+ABOVE = (
+    "UDP(sport=1, dport=2)",
+    'UDP(sport=4711, dport=9)/b"hello"',
+    'UDP(sport=4711, dport=9)/(b"x"*100)',
+    "UDP(sport=1, dport=2, chksum=0)",
+    'UDP(sport=1, dport=2, len=9, chksum=0xffff)/"text"',
+    'UDP(sport=5353, dport=53)/DNS(id=9, rd=1, qd=DNSQR(qname="a.example", qtype="AAAA"))',
+    'UDP(sport=53, dport=5353)/DNS(id=9, qr=1, qd=DNSQR(qname="a.b"), an=[DNSRR(rrname="a.b", rdata="192.0.2.7")])',
+    'TCP(sport=1, dport=80, flags="S", seq=1000, window=64240)',
+    'TCP(sport=1, dport=80, flags="PA", seq=1, ack=2)/b"GET / HTTP/1.0\\r\\n\\r\\n"',
+    'TCP(sport=1, dport=2, options=[("MSS", 1460), ("SAckOK", b""), ("Timestamp", (1, 0)), ("WScale", 7)])',
+    'TCP(sport=1, dport=2, flags=0x12, dataofs=7, reserved=1, urgptr=5)/b"odd"',
+    "ICMP(type=8, id=3, seq=4)/b'ping'",
+    'ICMP(type=3, code=3)/IP(src="192.0.2.9", dst="192.0.2.8")/UDP(sport=1, dport=2)',
+    "SCTP(sport=1, dport=2, tag=3)/SCTPChunkInit(init_tag=1, a_rwnd=2)",
+    'UDP(sport=1, dport=4789)/VXLAN(vni=42, flags=8)/Ether(dst="02:00:00:00:00:04", src="02:00:00:00:00:03")/b"inner"',
+    'UDP(sport=67, dport=68)/BOOTP(op=2, xid=5, chaddr=b"123456")/DHCP(options=[("message-type", "offer"), "end"])',
+    "UDP(sport=5004, dport=5004)/RTP(sequence=1, timestamp=2, sourcesync=3)/b'media'",
+    "AH(spi=1, seq=2, icv=b'123456789012')/UDP(sport=1, dport=2)/b'x'",
+    'GRE(key_present=1, key=5)/IP(src="1.1.1.1", dst="2.2.2.2")/ICMP()',
+    "UDP(sport=[1, 2], dport=(3, 5))/b'set'",
+    "TCP(sport=range(1, 4), dport=9, flags='A')",
+    "UDP(sport=1, dport=2)/b'twice'*2",
+    "Raw(b'\\x00\\x01')",
+    "Raw(load=b'\\xff' * 10)/Padding(load=b'pad')",
+)
+ALONE = (
+    f'{ETHER}/ARP(op=1, hwsrc="02:00:00:00:00:01", psrc="192.0.2.1", hwdst="00:00:00:00:00:00", pdst="192.0.2.2")',
+    f'{ETHER}/ARP(op="is-at", hwsrc="{MAC}", psrc="192.0.2.1", hwdst="{MAC}", pdst="192.0.2.2")',
+    f"{ETHER}/b'nothing known'",
+    f"{ETHER}/LLDPDU()",
+    f'Dot3(dst="{MAC}", src="{MAC}")/LLC()/STP(rootmac="{MAC}", bridgemac="{MAC}")',
+    f'{ETHER}/PPPoE(sessionid=3)/PPP()/{IP}/UDP(sport=1, dport=2)',
+    f'{ETHER}/MPLS(label=16, s=1, ttl=9)/{IP}',
+    f"CookedLinux(src=b'\\x02\\0\\0\\0\\0\\1')/{IP}/UDP(sport=1, dport=2)",
+    f'{IPV6}/ICMPv6EchoRequest(id=1, seq=2, data=b"abc")',
+    f'{IPV6}/ICMPv6ND_NS(tgt="2001:db8::9")/ICMPv6NDOptSrcLLAddr(lladdr="02:00:00:00:00:01")',
+    f'{IPV6}/ICMPv6ND_RA(routerlifetime=0)/ICMPv6NDOptPrefixInfo(prefix="2001:db8::", prefixlen=64)',
+    f'{IPV6}/ICMPv6DestUnreach(code=4)/IPv6(src="::2", dst="::3")/UDP(sport=1, dport=2)',
+    f"{IPV6}/IPv6ExtHdrFragment(id=9, offset=3, m=1, nh=17)/b'fragment'",
+    f'{IPV6}/IPv6ExtHdrRouting(addresses=["2001:db8::3"], segleft=1)/UDP(sport=1, dport=2)',
+    f"{IPV6}/IPv6ExtHdrHopByHop(options=[RouterAlert(value=0)])/ICMPv6MLQuery(mladdr='ff02::5')",
+    'IP(src="192.0.2.1", dst="224.0.0.5", proto=89)/b"ospf"',
+    'IP(src="192.0.2.1", dst="192.0.2.2", frag=3, flags="MF", proto=17)/b"piece"',
+    'IP(src="192.0.2.1", dst="192.0.2.0/30", ttl=[1, 64])/ICMP()',
+    'IP(src="192.0.2.1", dst=Net("192.0.2.4/31"))/UDP(sport=1, dport=2)',
+    'IP(src="192.0.2.1", dst=("192.0.2.4", "192.0.2.6"))',
+    'IP(src="192.0.2.1", dst=["192.0.2.4", "192.0.2.9"], id=(1, 2))/TCP()',
+    'IP(src="192.0.2.1", dst="192.0.2.2", ihl=6, len=99, chksum=1, version=5)/b"wrong on purpose"',
+    'IP(src="192.0.2.1", dst="192.0.2.2", options=[IPOption_LSRR(routers=["192.0.2.7"], pointer=8)])/b"x"',
+    'IP(b"E\\x00\\x00\\x14\\x00\\x01\\x00\\x00@\\x00\\xf6\\xe7\\xc0\\x00\\x02\\x01\\xc0\\x00\\x02\\x02")',
+    '[IP(src="192.0.2.1", dst="192.0.2.2")/b"a", IPv6(src="::1", dst="::2")/b"b"]',
+    '(IP(src="192.0.2.1", dst="192.0.2.2")/UDP(sport=1, dport=2))*3',
+    '2*(IP(src="192.0.2.1", dst="192.0.2.2")/b"left")',
+    'IP(src="192.0.2.1", dst="192.0.2.2")/UDP(sport=68, dport=67)/BOOTP(chaddr=b"abcdef", xid=1)',
+    f"{IP}/UDP(sport=123, dport=123)/NTP(ref=0, orig=0, recv=0, sent=0)",
+    f"{IP}/UDP(sport=2152, dport=2152)/GTP_U_Header(teid=1, gtp_type=255)/IP(src='10.0.0.1', dst='10.0.0.2')",
+    f"{IP}/UDP(sport=1, dport=6081)/GENEVE(vni=7, proto=0x6558)/b'x'",
+    f"{IP}/VRRP(version=2, vrid=1, addrlist=['192.0.2.3'])",
+    f"{IP}/UDP(sport=520, dport=520)/RIP(cmd=2)/RIPEntry(addr='10.0.0.0', metric=1)",
+    f"{IP}/UDP(sport=1, dport=69)/TFTP(op=1)/TFTP_RRQ(filename=b'a', mode=b'octet')",
+    f"{IP}/UDP(sport=1, dport=1812)/Radius(id=3)",
+)  # fmt: skip
+EXPRESSIONS = (*(f"{below}/{above}" for below in BELOW for above in ABOVE), *ALONE)
