@@ -22,7 +22,8 @@ The house, from the top; imports go down only, and `make lint` holds them to it:
     packets.py        Packet: what one packet says, and whether its sums are right
     schemas.py        where does a user's own schema come from?     sums.py    pktlab.checksum
     columns/          what do a million packets say?    fields by name, display filters
-    flows/            which packets belong together?    flow keys, IP reassembly
+    demuxing/         which socket gets each packet of a capture?
+    flows/            which packets belong together?    flow keys, IP reassembly, socket lookup
     capture/          how do packets lie in files?      pcap, pcapng, gz, zst
     wire/             what does one packet say?         Construct schemas, checksums, verdicts
     errors, ranges    what can go wrong; half-open ranges

@@ -62,6 +62,7 @@ cli = LazyGroup(
         "query": ("pktlab_cli.query:query", "Ask captures in SQL."),
         "export": ("pktlab_cli.export:export", "Write columns to Parquet or Arrow."),
         "checksum": (_CHECKSUM, "Judge, explain, fix, break and compute checksums."),
+        "demux": ("pktlab_cli.demux:demux", "Say which socket gets each packet, and why."),
         "schema": (_SCHEMA, "Draw the headers of protocols."),
         "doctor": ("pktlab_cli.doctor:doctor", "What this machine allows, and how to allow more."),
         "completion": ("pktlab_cli.completion:completion", "Print the completion script of a shell."),

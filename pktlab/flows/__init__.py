@@ -1,8 +1,8 @@
-"""Which packets belong together?
+"""Which packets belong together, and who gets them?
 
-Flow keys, the reassembly of IP fragments, and which socket gets a packet. Everything here is pure: packets and `now` come in as arguments, what
-was put together comes out; memory is bounded, and nothing knows of files, sockets or clocks. It imports `wire`,
-`ranges` and `errors`.
+Flow keys, the reassembly of IP fragments, and the lookup of the socket for a packet. Everything here is pure: packets
+and `now` come in as arguments, what was put together comes out; memory is bounded, and nothing knows of files, real
+sockets or clocks. It imports `wire`, `ranges` and `errors`.
 """
 
 from __future__ import annotations

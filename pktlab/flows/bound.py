@@ -79,11 +79,11 @@ class BoundSockets:
         """
         old = self._by_name[socket.name]
         new = replace(old, peer=peer)
-        if old.is_wildcard:
+        if old.is_wildcard:  # it leaves its group for another address, before the group could learn of the connection
             if not local:
                 raise PktlabError(f"socket {old.name!r}: connected, it has one local address: give that, no wildcard")
             new = replace(new, local=Endpoint(local, old.local.port))
-        if old.name in self._groups:
+        elif old.name in self._groups:
             self._groups[old.name].has_conns = True
         if new.protocol == "udp" and new.address != old.address:
             self._drop(self._chains, _place(old), old.name)
