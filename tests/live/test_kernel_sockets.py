@@ -158,7 +158,7 @@ class Lookups(RuleBasedStateMachine):
         match = self.table.lookup(key, dev=dev, flags=DATA)
         effect = self.kernel.send(key, dev, DATA, numbers_of=match.socket.name if match.socket else "")
         if match.answer == "RST":  # a listener gets no data, and answers as if it were not there
-            match = Match(None, match.rule, answer="RST")
+            match = Match(None, Rule.nobody, answer="RST")
         self.compare(key, dev, match, effect)
 
     def compare(self, key: FlowKey, dev: str, match: Match, effect: Effect) -> None:
