@@ -15,6 +15,7 @@ Describe a protocol once, then dissect, checksum and craft its packets:
 The house, from the top; imports go down only, and `make lint` holds them to it:
 
     cli/pktlab_cli/   how does a person ask?
+    labs/             what happens if?                  experiments with real sockets
     testing/          how do I test mine?               Hypothesis strategies
     live/             how do packets get on and off a real network?    namespaces; the only door to the world
     summary.py        a capture in figures      health.py, diagnosis.py    how sound are its checksums?

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pktlab_cli.errors import ending
+from pktlab_cli.lab import output_folder_option, show_experiment
 from pktlab_cli.options import (
     color_option,
     command,
@@ -37,6 +38,8 @@ __all__ = ["demux"]
     "pktlab demux pcaps/first-light.pcapng --draw",
     "pktlab demux pcaps/first-light.pcapng -q --plot out.svg",
     "pktlab demux pcaps/first-light.pcapng -T jsonl",
+    "pktlab demux --experiment list",
+    "pktlab demux --experiment udp-connected -o out",
 )
 @source_options
 @click.option(
@@ -51,20 +54,26 @@ __all__ = ["demux"]
 @click.option("-q", "quiet", is_flag=True, help="Show no packets, only the sums.")
 @click.option("--draw", is_flag=True, help="The picture for a terminal: sockets, and who sends to them.")
 @click.option("--plot", "target", metavar="OUT.svg", help="Write the picture: clients, sockets, four-tuples.")
+@click.option("--experiment", metavar="NAME", help="Instead of a FILE: see it happen with real sockets; or list.")
+@output_folder_option
 @filter_option
 @salvage_option
 @protocol_options
 @color_option
 def demux(
     source: str | None, texts: tuple[str, ...], listing: str | None, hosts: tuple[str, ...], dev: str, explain: bool,
-    form: str, quiet: bool, draw: bool, target: str | None, condition: str | None, salvage: bool,
-    protocols: dict[str, Any], out: Printer,
+    form: str, quiet: bool, draw: bool, target: str | None, experiment: str | None, folder: str | None,
+    condition: str | None, salvage: bool, protocols: dict[str, Any], out: Printer,
 ) -> int:  # fmt: skip
     """Say for every packet which socket gets it, and by which rule.
 
     The rules are Linux's: UDP and TCP, connected sockets, wildcards, SO_REUSEADDR, SO_REUSEPORT, multicast, IPv6.
     Without --socket the sockets are inferred from who sends to whom.
     """
+    if experiment is not None:
+        if source is not None:
+            raise click.UsageError("--experiment makes its own packets: name no FILE", click.get_current_context())
+        return show_experiment(experiment, folder, out)
     from pktlab.demuxing import Demuxed, svg, tree
     from pktlab.flows.receiving import ReceivingHost
 

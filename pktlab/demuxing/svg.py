@@ -7,6 +7,7 @@ as text: nothing has to be installed for it, and it looks alike in light and dar
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Iterator
 from html import escape
 
@@ -21,6 +22,7 @@ MAX_FLOWS = 16
 """Flows that are drawn; of more, the first, and a line says how many there are."""
 CHAR, FONT = 7.3, 12  # width of a character of the monospaced font, and its size, px
 MARGIN, ROW, TITLE, GAP, PAD = 24, 34, 24, 18, 12  # px
+TITLE_FONT, TITLE_CHAR, TITLE_ROW = 15, 9.2, 20  # px
 SOCKET_HEIGHT, SOCKET_GAP = 54, 16  # px
 COLORS = ("#1f77b4", "#d95f02", "#1b9e77", "#7570b3", "#b8860b", "#c2437a", "#4d7d1a", "#5c6bc0")
 """One for each flow in turn; readable on white."""
@@ -47,21 +49,22 @@ class _Drawing:
     """Where everything stands, worked out from left to right, and the elements that come of it."""
 
     def __init__(self, demuxed: Demuxed, flows: list[FlowTally], title: str) -> None:
-        self.title, self.footer = title, ""
+        self.footer = ""
         order = list(dict.fromkeys(flow.key.src for flow in flows))
         self.flows = sorted(flows, key=lambda flow: order.index(flow.key.src))
         names = dict.fromkeys(name for flow in self.flows for name in flow.got)
         self.sockets = {name: demuxed.sockets[name].socket for name in _in_families(names, self.flows)}
         self.packets = {name: demuxed.sockets[name].packets for name in self.sockets}
-        self.top = MARGIN + (28 if title else 0)
         self.client_width = self._widest(_client_words(self.flows)) + 2 * PAD
         self.label_x = MARGIN + self.client_width + 16
         self.label_width = self._widest(_label(flow) for flow in self.flows) + 16
         self.socket_x = self.label_x + self.label_width + 120
         self.socket_width = self._widest(line for one in self.sockets for line in self._socket_lines(one)) + 2 * PAD
+        self.width = self.socket_x + self.socket_width + 2 * PAD + MARGIN
+        self.title = textwrap.wrap(title, int((self.width - 2 * MARGIN) / TITLE_CHAR))
+        self.top = MARGIN + TITLE_ROW * len(self.title) + (8 if title else 0)
         self.rows = self._place_clients()
         self.places = self._place_sockets()
-        self.width = self.socket_x + self.socket_width + 2 * PAD + MARGIN
         bottoms = [self.top + 120, *(y + ROW for y in self.rows.values())]
         bottoms += [y + SOCKET_HEIGHT for y in self.places.values()]
         self.height = max(bottoms) + GAP + 2 * MARGIN
@@ -105,8 +108,8 @@ class _Drawing:
         )
         yield '<rect width="100%" height="100%" fill="#ffffff"/>'
         yield from self._marker()
-        if self.title:
-            yield _text(MARGIN, MARGIN + 8, self.title, size=15, weight="bold")
+        for number, line in enumerate(self.title):
+            yield _text(MARGIN, MARGIN + 8 + TITLE_ROW * number, line, size=TITLE_FONT, weight="bold")
         yield from self._server()
         for place, flow in enumerate(self.flows):
             yield from self._flow(flow, COLORS[place % len(COLORS)])
@@ -151,7 +154,7 @@ class _Drawing:
         yield f'<path d="M{MARGIN + self.client_width:.0f},{y:.0f} H{label_end:.0f}" stroke="{color}" fill="none"/>'
         yield _text(self.label_x, y - 5, _label(flow), color=color)
         for name in flow.got:
-            is_request = name == flow.asked
+            is_request = name != NOBODY and name == flow.asked
             line_color = RED if name == NOBODY else color
             target = self.places[name] + SOCKET_HEIGHT / 2 + self._offset(flow, name)
             middle = (label_end + self.socket_x) / 2
@@ -161,8 +164,6 @@ class _Drawing:
                 f'{self.socket_x - 2:.0f},{target:.0f}" stroke="{line_color}" stroke-width="1.6" fill="none"{dash} '
                 f'marker-end="url(#a{line_color[1:]})"/>'
             )
-            if is_request:
-                yield _text(self.socket_x - 58, target - 4, "SYN", color=color, size=10)
 
     def _offset(self, flow: FlowTally, name: str) -> float:
         """Spread the ends of several lines over the side of their socket, px from its middle."""
@@ -176,6 +177,8 @@ class _Drawing:
             answers = dict.fromkeys(flow.answer for flow in self.flows if NOBODY in flow.got and flow.answer)
             return "no socket", f"answered with {', '.join(answers)}" if answers else "nothing is sent back", ""
         count = f"{self.packets[name]:,} packet{'s' if self.packets[name] != 1 else ''}"
+        if name.startswith("one of "):
+            return f"{_kind(socket)} port {socket.local.port}", _shortened(name), f"{count}, by a hash"
         place = _where(socket) if socket.peer is None else f"peer {socket.peer}"
         return f"{_kind(socket)} port {socket.local.port}", place, count
 
@@ -184,6 +187,8 @@ class _Drawing:
         color = RED if socket is None else INK
         dash = "4 3" if socket is None or socket.is_listening else ""
         yield _box(self.socket_x, y, self.socket_width, SOCKET_HEIGHT, stroke=color, fill="#ffffff", dash=dash)
+        if any(flow.asked == name for flow in self.flows if name != NOBODY):
+            yield _text(self.socket_x - PAD - 30, y + 12, "SYN", color=GREY)
         first, second, third = self._socket_lines(name)
         yield _text(self.socket_x + PAD, y + 17, first, weight="bold", color=color)
         yield _text(self.socket_x + PAD, y + 33, second, color=color)
@@ -216,6 +221,11 @@ def _kind(socket: Socket) -> str:
     if socket.protocol == "tcp":
         return "TCP listener," if socket.is_listening else "TCP connection, still"
     return "UDP, connected," if socket.peer is not None else "UDP,"
+
+
+def _shortened(text: str) -> str:
+    """Return text of at most 40 characters."""
+    return text if len(text) <= 40 else f"{text[:39]}…"
 
 
 def _where(socket: Socket) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pktlab.flows.keys import FlowKey
-from pktlab.flows.match import Rule
+from pktlab.flows.match import Match, Rule
 from pktlab.flows.receiving import Delivery, ReceivingHost
 from pktlab.flows.sockets import Endpoint, Socket
 from pktlab.packets import Packet
@@ -25,7 +25,10 @@ NOBODY = ""
 
 @dataclass
 class SocketTally:
-    """What one socket got: packets, bytes of them on the wire, and from how many ends, the first 10,000 of them."""
+    """What one socket got: packets, bytes of them on the wire, and from how many ends, the first 10,000 of them.
+
+    A group of SO_REUSEPORT is counted as one; `socket` is its first.
+    """
 
     socket: Socket | None
     packets: int = 0
@@ -41,8 +44,12 @@ class SocketTally:
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON has it."""
-        name = self.socket.name if self.socket is not None else None
-        return {"demux.socket": name, "packets": self.packets, "bytes": self.length, "peers": len(self.peers)}
+        return {
+            "demux.socket": self.socket and self.socket.name,
+            "packets": self.packets,
+            "bytes": self.length,
+            "peers": len(self.peers),
+        }
 
 
 @dataclass
@@ -104,8 +111,7 @@ class Demuxed:
         flow = self.flows.get(delivery.key)
         if flow is None and len(self.flows) < MAX_FLOWS:
             flow = self.flows[delivery.key] = FlowTally(delivery.key)
-        for socket in match.sockets[:1] if match.rule is Rule.reuseport else match.sockets or (None,):
-            name = NOBODY if socket is None else socket.name
+        for name, socket in _receivers(match):
             self.sockets.setdefault(name, SocketTally(socket)).add(packet, delivery.key)
             if flow is not None:
                 flow.got[name] = flow.got.get(name, 0) + 1
@@ -123,6 +129,16 @@ class Demuxed:
             "packets": self.packets, "others": self.others,
             "sockets": [one.document() for one in self.sockets.values()],
         }  # fmt: skip
+
+
+def _receivers(match: Match) -> Iterator[tuple[str, Socket | None]]:
+    """Yield each socket that gets a packet, with its name; a group of SO_REUSEPORT counts as one."""
+    if match.rule is Rule.reuseport:
+        yield f"one of {', '.join(one.name for one in match.sockets)}", match.socket
+    elif match.sockets:
+        yield from ((one.name, one) for one in match.sockets)
+    else:
+        yield NOBODY, None
 
 
 def _wrong_sum(packet: Packet) -> str:

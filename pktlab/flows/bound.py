@@ -10,6 +10,7 @@ sock_reuseport.c.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from pktlab.errors import PktlabError
@@ -33,6 +34,7 @@ class BoundSockets:
 
     def __init__(self, sockets: tuple[Socket, ...] = ()) -> None:
         self._by_name: dict[str, Socket] = {}
+        self._of_ports: Chains = {}  # by protocol and port
         self._chains: Chains = {}  # by protocol, address ("" is the wildcard), port
         self._pairs: Chains = {}  # by protocol, local and remote end
         self._groups: dict[str, Group] = {}
@@ -59,9 +61,12 @@ class BoundSockets:
         if name in self._by_name:
             name = f"{name}#{self._count}"
         bound = replace(socket, name=name, peer=None if socket.protocol == "udp" else socket.peer)
+        if bound.peer is None and bound.takes(6) and not bound.is_wildcard:
+            bound = replace(bound, v6only=True)  # as bind does
         self._by_name[name] = bound
+        _chain_in(self._of_ports.setdefault(_port(bound), []), bound)
         if bound.peer is None:
-            self._chain_in(bound)
+            _chain_in(self._chains.setdefault(_place(bound), []), bound)
             if bound.reuseport:
                 self._join(bound)
         return bound if socket.peer is None else self.connect(bound, socket.peer)
@@ -98,6 +103,7 @@ class BoundSockets:
     def remove(self, socket: Socket) -> None:
         """Close a socket of the table."""
         old = self._by_name.pop(socket.name)
+        self._drop(self._of_ports, _port(old), old.name)
         self._drop(self._chains, _place(old), old.name)
         self._leave(old)
         if old.peer is not None:
@@ -109,9 +115,7 @@ class BoundSockets:
         Two sockets get along on one port if no packet could reach both, if both have SO_REUSEADDR (of TCP only where
         the older one does not listen), or if both have SO_REUSEPORT and belong to one user.
         """
-        for other in reversed(self._by_name.values()):
-            if other.protocol != socket.protocol or other.local.port != socket.local.port:
-                continue
+        for other in self._on_port(socket):
             if not _overlap(socket, other) or (socket.dev and other.dev and socket.dev != other.dev):
                 continue
             if socket.reuseaddr and other.reuseaddr and not other.is_listening:
@@ -124,9 +128,9 @@ class BoundSockets:
 
     # ---- chains and groups
 
-    def _chain_in(self, socket: Socket) -> None:
-        chain = self._chains.setdefault(_place(socket), [])
-        chain.insert(len(chain) if socket.reuseport and socket.family == 6 else 0, socket.name)
+    def _on_port(self, socket: Socket) -> Iterator[Socket]:
+        """Yield the sockets on the port of one, in the order in which Linux meets them."""
+        return (self._by_name[name] for name in self._of_ports.get(_port(socket), ()))
 
     @staticmethod
     def _drop(chains: Chains, place: tuple[object, ...], name: str) -> None:
@@ -138,7 +142,7 @@ class BoundSockets:
 
     def _join(self, socket: Socket) -> None:
         """Put a socket into the group of the last bound one that is alike, or into one of its own."""
-        for other in reversed(self._by_name.values()):
+        for other in self._on_port(socket):
             if other.name != socket.name and other.reuseport and _alike(socket, other):
                 group = self._groups.get(other.name) or Group([other.name])
                 break
@@ -151,6 +155,15 @@ class BoundSockets:
         group = self._groups.pop(socket.name, None)
         if group is not None:
             group.members.remove(socket.name)
+
+
+def _chain_in(chain: list[str], socket: Socket) -> None:
+    """Put a socket into a chain: in front, but an IPv6 one with SO_REUSEPORT at the end."""
+    chain.insert(len(chain) if socket.reuseport and socket.family == 6 else 0, socket.name)
+
+
+def _port(socket: Socket) -> tuple[object, ...]:
+    return socket.protocol, socket.local.port
 
 
 def _place(socket: Socket) -> tuple[object, ...]:
@@ -173,6 +186,12 @@ def _alike(one: Socket, other: Socket) -> bool:
 
 
 def _overlap(one: Socket, other: Socket) -> bool:
-    """Tell whether some packet fits the addresses of both."""
+    """Tell whether some packet fits the addresses of both; `one` is the new one.
+
+    There is one more case in Linux: a socket that was bound to `::`, or came of a listener that was, is not for IPv6
+    alone, so it keeps 0.0.0.0 taken also when it is connected to an IPv6 peer, though it gets no IPv4 then.
+    """
     same_version = any(one.takes(version) and other.takes(version) for version in (4, 6))
-    return same_version and ("" in (one.address, other.address) or one.address == other.address)
+    if same_version and ("" in (one.address, other.address) or one.address == other.address):
+        return True
+    return one.family == 4 and one.is_wildcard and other.family == 6 and not other.v6only and other.peer is not None

@@ -31,7 +31,7 @@ from pktlab.wire.packet import build
 from pktlab.wire.tcp import Tcp, TcpFlags
 from pktlab.wire.udp import Udp
 
-__all__ = ["Effect", "KernelSockets"]
+__all__ = ["Effect", "KernelSockets", "open_socket"]
 
 INTERFACES = (
     Interface("tun0", IPv4Interface("10.9.0.1/24"), IPv6Interface("2001:db8:9::1/64")),
@@ -42,6 +42,56 @@ RAW_LINK_TYPE = 101
 SYN, ACK, SYN_ACK, RST, DATA = (TcpFlags(bits) for bits in (0x002, 0x010, 0x012, 0x004, 0x018))
 IP_MULTICAST_ALL, IPV6_MULTICAST_ALL = 49, 29  # include/uapi/linux/in.h and in6.h
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+
+
+def open_socket(host: Host, wanted: Socket, *, groups_on: str = "eth0", backlog: int = 16) -> socket.socket:
+    """Return a real socket of a host with the options of `wanted`, bound and, for TCP without a peer, listening.
+
+    Parameters
+    ----------
+    groups_on : the interface on which it joins groups that name none; backlog : of a listening one
+
+    Raises
+    ------
+    OSError : the kernel refused one of it; the socket is closed again
+    """
+    kind = socket.SOCK_DGRAM if wanted.protocol == "udp" else socket.SOCK_STREAM
+    made = inside(host, socket.socket, FAMILIES[wanted.family], kind)
+    try:
+        _set_options(made, wanted)
+        for group, dev in wanted.groups:
+            _join(made, group, inside(host, socket.if_nametoindex, dev or groups_on))
+        made.bind(wanted.local)
+        if wanted.is_listening:
+            made.listen(backlog)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def _set_options(made: socket.socket, wanted: Socket) -> None:
+    if wanted.reuseaddr:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if wanted.reuseport:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if wanted.family == 6:
+        made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(wanted.v6only))
+    if wanted.dev:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, wanted.dev.encode())
+    if not wanted.multicast_all:
+        made.setsockopt(socket.IPPROTO_IP, IP_MULTICAST_ALL, 0)
+        if wanted.family == 6:
+            made.setsockopt(socket.IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0)
+
+
+def _join(made: socket.socket, group: str, index: int) -> None:
+    if ":" in group:
+        request = socket.inet_pton(socket.AF_INET6, group) + struct.pack("@I", index)
+        made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, request)
+    else:
+        request = socket.inet_aton(group) + bytes(4) + struct.pack("@i", index)
+        made.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, request)
 
 
 @dataclass(frozen=True)
@@ -104,43 +154,9 @@ class KernelSockets:
         ------
         OSError : the kernel refused one of it; the socket is closed again
         """
-        kind = socket.SOCK_DGRAM if wanted.protocol == "udp" else socket.SOCK_STREAM
-        made = inside(self.host, socket.socket, FAMILIES[wanted.family], kind)
-        try:
-            self._prepare(made, wanted)
-            made.bind(wanted.local)
-            if wanted.is_listening:
-                made.listen(16)
-        except OSError:
-            made.close()
-            raise
-        self.sockets[wanted.name] = made
-
-    def _prepare(self, made: socket.socket, wanted: Socket) -> None:
+        made = open_socket(self.host, wanted, groups_on="tun0")
         made.setblocking(False)
-        if wanted.reuseaddr:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if wanted.reuseport:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        if wanted.family == 6:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(wanted.v6only))
-        if wanted.dev:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, wanted.dev.encode())
-        if not wanted.multicast_all:
-            made.setsockopt(socket.IPPROTO_IP, IP_MULTICAST_ALL, 0)
-            if wanted.family == 6:
-                made.setsockopt(socket.IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0)
-        for group, dev in wanted.groups:
-            self._join(made, group, inside(self.host, socket.if_nametoindex, dev or "tun0"))
-
-    @staticmethod
-    def _join(made: socket.socket, group: str, index: int) -> None:
-        if ":" in group:
-            request = socket.inet_pton(socket.AF_INET6, group) + struct.pack("@I", index)
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, request)
-        else:
-            request = socket.inet_aton(group) + bytes(4) + struct.pack("@i", index)
-            made.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, request)
+        self.sockets[wanted.name] = made
 
     def connect(self, name: str, peer: Endpoint) -> str:
         """Connect a UDP socket and return the local address that it then has."""

@@ -87,3 +87,30 @@ def test_nothing_in_a_packet_acts_on_a_terminal(pktlab: Any, evil: Path) -> None
     for extra in ([], ["--draw"], ["-V"]):
         out = pktlab("demux", evil, *extra).out
         assert [char for char in out if not char.isprintable() and char != "\n"] == []
+
+
+def test_experiments_are_listed_one_a_line(pktlab: Any) -> None:
+    status, out, err = pktlab("demux", "--experiment", "list")
+    assert (status, err) == (0, "")
+    assert "udp-connected" in out.splitlines()
+    assert len(out.splitlines()) == 18
+    listed = pktlab("lab", "list").out
+    assert [line for line in listed.splitlines() if not line.startswith(" ")] == out.splitlines()
+
+
+def test_an_experiment_that_is_not_there(pktlab: Any, good: Path) -> None:
+    status, out, err = pktlab("demux", "--experiment", "udp-conected")
+    assert (status, out) == (2, "")
+    assert "did you mean udp-connected?" in err
+    assert pktlab("demux", good, "--experiment", "udp-connected").status == 2
+
+
+def test_without_a_sandbox_one_line_says_what_it_needs(
+    pktlab: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("sys.platform", "linux")
+    status, out, err = pktlab("demux", "--experiment", "multicast", "-o", tmp_path)
+    assert (status, out) == (2, "")
+    assert "sudo" in err
+    assert err.count("\n") == 1
