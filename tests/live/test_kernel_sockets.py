@@ -198,6 +198,7 @@ def test_the_kernel_gives_packets_to_the_sockets_that_were_foretold(kernel: Kern
 
 
 @pytest.mark.thorough
+@pytest.mark.timeout(1800)
 def test_so_it_does_with_many_tables(kernel: KernelSockets) -> None:
     run(kernel, 550, 30)
     assert counted["tables"] >= 500, counted
