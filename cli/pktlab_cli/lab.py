@@ -44,12 +44,14 @@ def run_lab(name: str, folder: str | None, out: Printer) -> int:
 def show_experiment(name: str, folder: str | None, out: Printer) -> int:
     """Carry out an experiment, print its checks, and return the exit status; ``list`` prints the names."""
     from pktlab.labs import EXPERIMENTS, run_experiment
+    from pktlab.live.access import enter_own_namespace
 
     if name == "list":
         out.lines(EXPERIMENTS)
         return 0
     if name not in EXPERIMENTS:
         raise click.UsageError(_unknown(name, list(EXPERIMENTS)), click.get_current_context(silent=True))
+    enter_own_namespace()
     if folder is not None:
         Path(folder).mkdir(parents=True, exist_ok=True)
     outcome = run_experiment(name, folder or tempfile.mkdtemp(prefix="pktlab-"))

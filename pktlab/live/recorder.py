@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -44,11 +45,13 @@ class Recorder:
     def __enter__(self) -> Self:
         try:
             wire = inside(self.host, socket.socket, socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
-            wire.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_LEN)
         except PermissionError as error:
             raise PktlabError(
-                f"{self.host.name}: packets cannot be recorded ({error.strerror}): run this as root"
+                f"{self.host.name}: nothing can be recorded ({error.strerror}): run this as root"
             ) from None
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_LEN)  # as much of it as the system gives anybody
+        with suppress(PermissionError):  # in a user namespace
+            wire.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_LEN)
         wire.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         wire.setblocking(False)
         self._socket = wire

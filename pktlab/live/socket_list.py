@@ -21,6 +21,8 @@ from pktlab.flows.sockets import Endpoint, Socket, parse_socket
 
 __all__ = ["machine_sockets", "parse_proc", "parse_ss"]
 
+TABLES = "/proc/thread-self/net"
+"""Where /proc/net leads, but for a thread that entered another namespace."""
 ROW = re.compile(r"\s*\d+: ([0-9A-F]+):([0-9A-F]{4}) ([0-9A-F]+):([0-9A-F]{4}) ([0-9A-F]{2}) ")
 GONE = {"06", "07", "03"}
 """TCP states without a socket of a program: TIME_WAIT, CLOSE, SYN_RECV; UDP shows an unconnected one as 07."""
@@ -37,10 +39,10 @@ def machine_sockets() -> list[Socket]:
     found: list[Socket] = []
     for protocol in ("udp", "tcp"):
         for suffix in ("", "6"):
-            path = Path(f"/proc/net/{protocol}{suffix}")
+            path = Path(f"{TABLES}/{protocol}{suffix}")
             if path.exists():
                 found += parse_proc(path.read_text(encoding="ascii"), protocol)
-    if not found and not Path("/proc/net").exists():
+    if not Path(TABLES).exists():
         raise PktlabError(f"there is no /proc/net on {sys.platform}: describe the sockets, or give the output of ss")
     return found
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from pktlab.live import Sandbox
+from pktlab.live.access import enter_own_namespace
+
+ROOT = Path(__file__).resolve().parents[2]
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -109,8 +114,25 @@ def test_without_a_sandbox_one_line_says_what_it_needs(
     pktlab: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("pktlab.live.access.namespaces_as", lambda: None)
     monkeypatch.setattr("sys.platform", "linux")
     status, out, err = pktlab("demux", "--experiment", "multicast", "-o", tmp_path)
     assert (status, out) == (2, "")
     assert "sudo" in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.skipif(Sandbox.available() is not None, reason="needs a sandbox")
+def test_a_plain_user_gets_a_namespace_of_their_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("pktlab.live.access.namespaces_as", lambda: "any user")
+    monkeypatch.setattr("os.execvp", lambda program, argv: started.append(argv))
+    wanted = ["-m", "pktlab_cli", "demux", "--experiment", "udp-connected", "-o", str(tmp_path)]
+    monkeypatch.setattr("sys.orig_argv", ["python", *wanted])
+    enter_own_namespace()
+    assert started[0][-len(wanted) :] == wanted
+    done = subprocess.run(started[0], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("  held  ") == 3
+    assert (tmp_path / "udp-connected.svg").exists()
