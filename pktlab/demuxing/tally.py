@@ -18,6 +18,9 @@ __all__ = ["NOBODY", "Demuxed", "FlowTally", "SocketTally", "packet_document"]
 MAX_FLOWS = 10_000
 """Flows that are kept one by one; the packets of more are counted with their sockets only."""
 MAX_PEERS = 10_000
+MAX_SOCKETS = 10_000
+"""Sockets that have a tally each; those that come later share one."""
+MORE = "more sockets"
 DROPPED = (Verdict.bad, Verdict.illegal_zero, Verdict.malformed)
 NOBODY = ""
 """Stands for the name of a socket where there is none."""
@@ -112,6 +115,8 @@ class Demuxed:
         if flow is None and len(self.flows) < MAX_FLOWS:
             flow = self.flows[delivery.key] = FlowTally(delivery.key)
         for name, socket in _receivers(match):
+            if name not in self.sockets and len(self.sockets) >= MAX_SOCKETS:
+                name, socket = MORE, None
             self.sockets.setdefault(name, SocketTally(socket)).add(packet, delivery.key)
             if flow is not None:
                 flow.got[name] = flow.got.get(name, 0) + 1

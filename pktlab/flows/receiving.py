@@ -23,6 +23,8 @@ __all__ = ["Delivery", "ReceivingHost"]
 
 MAX_CONNECTIONS = 65_536
 """Connections and handshakes kept at a time, each; beyond it the oldest are forgotten."""
+MAX_SOCKETS = 2 * MAX_CONNECTIONS
+"""Sockets that are inferred at most; a port scan asks for many."""
 
 
 @dataclass(frozen=True)
@@ -173,8 +175,11 @@ class ReceivingHost:
     # ---- sockets that nobody told of
 
     def _infer(self, key: FlowKey, flags: TcpFlags) -> None:
-        """Add the socket that there has to be for a packet, if none fits it yet."""
-        for way in (key, key.reversed()):
+        """Add the socket that there has to be for a packet, if none fits it yet and there are not too many."""
+        both_ways = (key, key.reversed())
+        if len(self.table) >= MAX_SOCKETS or (key.protocol == "tcp" and any(map(self.table.is_to_several, both_ways))):
+            return
+        for way in both_ways:
             found = self.table.lookup(way, explain=False)
             if found.socket is not None and (not found.socket.is_listening or flags.syn or way in self._asked):
                 return

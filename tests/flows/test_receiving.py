@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pktlab.flows import FlowKey, SocketTable
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pktlab.flows import FlowKey, Rule, SocketTable
 from pktlab.flows.receiving import ReceivingHost
 from pktlab.wire.dissection import dissect
 from pktlab.wire.ipv4 import Ip
@@ -80,3 +83,31 @@ def test_with_addresses_a_packet_may_be_for_somebody_else() -> None:
     host = ReceivingHost(SocketTable.of("udp:0.0.0.0:53"), [SERVER])
     assert str(host.take(dissect(datagram, Ip))) == "udp:0.0.0.0:53 (wildcard)"
     assert host.table.lookup(FlowKey("udp", CLIENT, 5, SERVER, 53)).socket is not None
+
+
+SEGMENTS = st.tuples(
+    st.sampled_from((CLIENT, SERVER, "10.0.0.8")), st.sampled_from((CLIENT, SERVER, "224.0.0.1", "255.255.255.255")),
+    st.sampled_from((80, 4711)), st.sampled_from((80, 4711)), st.integers(0, 0x1F) | st.none(),
+)  # fmt: skip
+
+
+@given(st.lists(SEGMENTS, max_size=40), st.booleans(), st.booleans())
+def test_every_connection_that_is_known_has_its_socket(
+    segments: list[tuple[str, str, int, int, int | None]], infers: bool, is_named: bool
+) -> None:
+    table = None if infers else SocketTable.of("tcp:0.0.0.0:80,reuseport", "tcp:0.0.0.0:80,reuseport", "udp:[::]:80")
+    host = ReceivingHost(table, [SERVER] if is_named else [])
+    for src, dst, srcport, dstport, flags in segments:
+        header = Udp(srcport=srcport, dstport=dstport)
+        if flags is not None:
+            header = Tcp(srcport=srcport, dstport=dstport, flags=TcpFlags(flags))  # type: ignore[assignment]
+        data = build(Ip(src=src, dst=dst, proto=17 if flags is None else 6), header, b"")
+        delivery = host.take(dissect(data, Ip), explain=True)
+        assert delivery is not None
+        if delivery.match is not None:
+            assert len(delivery.match.runners_up) + len(delivery.match.sockets) >= len(host.table) - 2
+            assert all(one.reason for one in delivery.match.runners_up)
+        for key in host._connections:
+            assert host.table.lookup(key).rule is Rule.four_tuple
+        children = [one for one in host.table.sockets if one.protocol == "tcp" and one.peer is not None]
+        assert len(children) == len(host._connections)
