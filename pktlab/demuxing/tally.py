@@ -107,6 +107,7 @@ class Demuxed:
             elif delivery.match is not None:
                 self._count(packet, delivery)
             yield packet, delivery
+        self._take_back({name for name in self.host.closed if name in self.sockets and name not in self.host.table})
 
     def _count(self, packet: Packet, delivery: Delivery) -> None:
         match = delivery.match
@@ -127,6 +128,18 @@ class Demuxed:
         else:
             flow.rules.add(match.rule)
             flow.answer = flow.answer or match.answer
+
+    def _take_back(self, names: set[str]) -> None:
+        """Give to nobody what was counted for sockets that turned out not to be there."""
+        for name in sorted(names):
+            gone, nobody = self.sockets.pop(name), self.sockets.setdefault(NOBODY, SocketTally(None))
+            nobody.packets += gone.packets
+            nobody.length += gone.length
+            nobody.peers |= gone.peers
+        for flow in self.flows.values():
+            for name in names & flow.got.keys():
+                flow.got[NOBODY] = flow.got.get(NOBODY, 0) + flow.got.pop(name)
+                flow.asked, flow.answer = "", self.host.closed[name]
 
     def document(self) -> dict[str, Any]:
         """Return the sums as JSON has them."""

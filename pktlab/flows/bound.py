@@ -50,6 +50,9 @@ class BoundSockets:
     def __len__(self) -> int:
         return len(self._by_name)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._by_name
+
     def named(self, name: str) -> Socket:
         """Return the socket of that name as it is now; KeyError if there is none."""
         return self._by_name[name]

@@ -3,7 +3,7 @@
 A SYN finds the listener; the last segment of the handshake makes the connection's own socket, on the same local port;
 what follows goes there by its four-tuple, until a RST, or both FINs and a new SYN. Packets that the host itself sent
 are told apart and followed, too. Without a table the sockets are inferred: who is sent a SYN listens, who is sent the
-first datagram of a conversation has bound that port.
+first datagram of a conversation has bound that port, unless the host answers that nobody has.
 """
 
 from __future__ import annotations
@@ -17,7 +17,12 @@ from pktlab.flows.keys import FlowKey, flow_key
 from pktlab.flows.match import Match, Rule
 from pktlab.flows.sockets import Endpoint, Membership, Socket
 from pktlab.wire.dissection import Dissection
+from pktlab.wire.icmp import Icmp
+from pktlab.wire.icmpv6 import Icmpv6
+from pktlab.wire.ipv4 import Ip
+from pktlab.wire.ipv6 import Ipv6
 from pktlab.wire.tcp import Tcp, TcpFlags
+from pktlab.wire.udp import Udp
 
 __all__ = ["Delivery", "ReceivingHost"]
 
@@ -71,7 +76,10 @@ class ReceivingHost:
         self.table = SocketTable() if table is None else table
         self.addresses = frozenset(addresses)
         self.dev = dev
+        self.closed: dict[str, str] = {}
+        """Sockets that were inferred and, as the answer shows, are not there; and the answer."""
         self._asked: dict[FlowKey, str] = {}  # whose SYN a listener got, by the name of the listener
+        self._opened: set[str] = set()  # listeners with which a connection was made
         self._connections: dict[FlowKey, set[str]] = {}  # by the client's key: "in", "out" once a FIN went that way
 
     def take(self, packet: Dissection, *, explain: bool = False, dropped: str = "") -> Delivery | None:
@@ -84,6 +92,8 @@ class ReceivingHost:
         """
         key = flow_key(packet)
         if key is None:
+            if self.infers and (refused := _refused(packet)) is not None:
+                self._take_back(refused, "ICMP port unreachable")
             return None
         flags = next((one.flags for one in packet.headers if isinstance(one, Tcp) and len(one._raw) > 4), TcpFlags(0))
         if self.infers:
@@ -114,8 +124,8 @@ class ReceivingHost:
     def _receive(self, key: FlowKey, flags: TcpFlags, explain: bool) -> Delivery:
         if key.protocol == "tcp":
             self._make_way(key, flags)
-            if key in self._asked and flags.ack and not flags.syn and not flags.reset:
-                return self._complete(key, flags)
+            if self._asked.get(key) in self.table and flags.ack and not flags.syn and not flags.reset:
+                return self._complete(key, flags, explain)
         match = self.table.lookup(key, dev=self.dev, flags=flags, explain=explain)
         event = ""
         if key.protocol == "tcp" and match.socket is not None:
@@ -127,26 +137,34 @@ class ReceivingHost:
         if flags.syn and not flags.ack and self._connections.get(key) == {"in", "out"}:
             self._forget(key)
 
-    def _complete(self, key: FlowKey, flags: TcpFlags) -> Delivery:
+    def _complete(self, key: FlowKey, flags: TcpFlags, explain: bool) -> Delivery:
         """Make the socket of a connection: the handshake is over, whether the program has called accept or not."""
-        child = self._accept(self.table.named(self._asked.pop(key)), key)
+        self._accept(self.table.named(self._asked.pop(key)), key)
         if flags.fin:
             self._connections[key].add("in")
-        match = Match(child, Rule.handshake, sockets=(child,))
-        return Delivery(key, match, None, "the connection's own socket is made, on the listener's port")
+        match = self.table.lookup(key, dev=self.dev, flags=flags, explain=explain)
+        return Delivery(
+            key,
+            replace(match, rule=Rule.handshake),
+            None,
+            "the connection's own socket is made, on the listener's port",
+        )
 
-    def _accept(self, listener: Socket, key: FlowKey) -> Socket:
-        child = self.table.accept(listener, key)
+    def _accept(self, listener: Socket, key: FlowKey) -> None:
+        self.table.accept(listener, key)
+        self._opened.add(listener.name)
         self._connections[key] = set()
         if len(self._connections) > MAX_CONNECTIONS:
             self._forget(next(iter(self._connections)))
-        return child
 
     def _follow(self, key: FlowKey, flags: TcpFlags, way: str, own: Socket) -> str:
         """Note what a TCP segment does to the connection of `key`, the client's; return it in words."""
         if key.protocol != "tcp":
             return ""
         if flags.reset:
+            if self.infers and way == "out" and self._asked.get(key) == own.name and own.name not in self._opened:
+                self._take_back(key, "RST")
+                return "so nobody listens there"
             was_open = key in self._connections or self._asked.pop(key, None) is not None
             self._forget(key)
             return "reset: the connection's socket is gone" if was_open else ""
@@ -195,6 +213,15 @@ class ReceivingHost:
         if not flags.syn and not flags.reset:
             self._accept(listener, server)
 
+    def _take_back(self, key: FlowKey, answer: str) -> None:
+        """Remove the socket that a packet seemed to be for: the host refused it."""
+        found = self.table.lookup(key, explain=False).socket
+        if found is not None and found.peer is None and found.name not in self._opened:
+            self.table.remove(found)
+            if len(self.closed) < MAX_SOCKETS:
+                self.closed[found.name] = answer
+            self._asked.pop(key, None)
+
     @staticmethod
     def _bound(key: FlowKey) -> Socket:
         local = Endpoint(key.dst, key.dstport)
@@ -205,3 +232,18 @@ class ReceivingHost:
             Socket("udp", local), local=Endpoint("::" if address.version == 6 else "0.0.0.0", local.port)
         )
         return replace(anywhere, groups=frozenset({Membership(key.dst)})) if address.is_multicast else anywhere
+
+
+def _refused(packet: Dissection) -> FlowKey | None:
+    """Return the key of the datagram that an ICMP port unreachable quotes (RFC 792; RFC 4443 section 3.1)."""
+    ends: tuple[str, str] | None = None
+    is_refusal = False
+    for layer in packet.layers:
+        header = layer.header
+        if isinstance(header, Icmp | Icmpv6) and len(header._raw) > 1:
+            is_refusal = (header.type, header.code) == ((3, 3) if isinstance(header, Icmp) else (1, 4))
+        elif isinstance(header, Ip | Ipv6) and layer.quoted and layer.error is None:
+            ends = header.src, header.dst
+        elif isinstance(header, Udp) and is_refusal and ends and layer.error is None:
+            return FlowKey("udp", ends[0], header.srcport, ends[1], header.dstport)
+    return None
