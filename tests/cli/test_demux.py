@@ -61,6 +61,12 @@ def test_the_picture_has_every_socket_and_every_four_tuple(pktlab: Any, first_li
             assert float(one.get("y", "0")) + float(one.get("height", "0")) <= height
 
 
+def test_a_capture_without_tcp_and_udp_has_an_empty_picture(pktlab: Any, first_light: Path, tmp_path: Path) -> None:
+    status, out, _ = pktlab("demux", first_light, "-Y", "arp", "--plot", tmp_path / "out.svg")
+    assert (status, out) == (0, "\n4 packets: 0 for sockets, 4 neither TCP nor UDP, or waiting\n")
+    assert ElementTree.fromstring((tmp_path / "out.svg").read_text()).tag == f"{SVG}svg"
+
+
 def test_the_picture_for_a_terminal(pktlab: Any, first_light: Path) -> None:
     out = pktlab("demux", first_light, "--draw").out
     assert "└─ SYN 192.0.2.1:43592 → 192.0.2.2:12000" in out
