@@ -7,11 +7,25 @@ sockets or clocks. It imports `wire`, `ranges` and `errors`.
 
 from __future__ import annotations
 
-from pktlab.flows.demux import SocketTable
-from pktlab.flows.fragments import Fragments, Piece, Whole, piece_of
-from pktlab.flows.keys import FlowKey, flow_key
-from pktlab.flows.match import Match, Rule, RunnerUp
-from pktlab.flows.sockets import Endpoint, Socket, parse_socket
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pktlab.flows.demux import SocketTable
+    from pktlab.flows.fragments import Fragments, Piece, Whole, piece_of
+    from pktlab.flows.keys import FlowKey, flow_key
+    from pktlab.flows.match import Match, Rule, RunnerUp
+    from pktlab.flows.sockets import Endpoint, Socket, parse_socket
+
+_HOME = {
+    "demux": ("SocketTable",),
+    "fragments": ("Fragments", "Piece", "Whole", "piece_of"),
+    "keys": ("FlowKey", "flow_key"),
+    "match": ("Match", "Rule", "RunnerUp"),
+    "sockets": ("Endpoint", "Socket", "parse_socket"),
+}
+"""Which module a public name lives in: it is imported when the name is first used, so that reading packets is quick."""
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
     "Endpoint",
@@ -28,3 +42,15 @@ __all__ = [
     "parse_socket",
     "piece_of",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'pktlab.flows' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"pktlab.flows.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_MODULE_OF])
