@@ -1,8 +1,9 @@
 """The sockets of a host in the order in which Linux looks through them: what bind, connect and close do to it.
 
 A UDP or listening socket stands in the chain of its address and port, the last bound in front; only IPv6 sockets with
-SO_REUSEPORT go to the end. A connected one stands beside that in the chain of its four-tuple. Sockets with SO_REUSEPORT
-that are alike form a group, which a UDP socket leaves when it is connected.
+SO_REUSEPORT go to the end. A connected one stands beside that in the chain of its four-tuple. Connected again, to
+another peer, it stays in the chain of the first (udp_lib_hash4 leaves it there), and is found among those of its
+address only. Sockets with SO_REUSEPORT that are alike form a group, which a UDP socket leaves when it is connected.
 
 Spec: Linux 6.18, net/ipv4/udp.c (udp_lib_get_port, udp_lib_rehash, udp_lib_hash4), inet_hashtables.c (inet_hash2),
 sock_reuseport.c.
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from pktlab.errors import PktlabError
 from pktlab.flows.sockets import Endpoint, Socket, unmapped
 
-__all__ = ["BoundSockets", "Group"]
+__all__ = ["BoundSockets", "Group", "pair_of"]
 
 Chains = dict[tuple[object, ...], list[str]]
 
@@ -37,6 +38,7 @@ class BoundSockets:
         self._of_ports: Chains = {}  # by protocol and port
         self._chains: Chains = {}  # by protocol, address ("" is the wildcard), port
         self._pairs: Chains = {}  # by protocol, local and remote end
+        self._paired: dict[str, tuple[object, ...]] = {}  # in which of these a socket stands
         self._groups: dict[str, Group] = {}
         self._count = 0
         for one in sockets:
@@ -97,10 +99,10 @@ class BoundSockets:
             self._drop(self._chains, _place(old), old.name)
             self._chains.setdefault(_place(new), []).insert(0, new.name)
         self._leave(old)
-        if old.peer is not None:
-            self._drop(self._pairs, _pair(old), old.name)
         self._by_name[new.name] = new
-        self._pairs.setdefault(_pair(new), []).insert(0, new.name)
+        if new.name not in self._paired:  # connected again it stays where it stood
+            self._paired[new.name] = pair_of(new)
+            self._pairs.setdefault(pair_of(new), []).insert(0, new.name)
         return new
 
     def remove(self, socket: Socket) -> None:
@@ -109,8 +111,8 @@ class BoundSockets:
         self._drop(self._of_ports, _port(old), old.name)
         self._drop(self._chains, _place(old), old.name)
         self._leave(old)
-        if old.peer is not None:
-            self._drop(self._pairs, _pair(old), old.name)
+        if old.name in self._paired:
+            self._drop(self._pairs, self._paired.pop(old.name), old.name)
 
     def conflict(self, socket: Socket) -> Socket | None:
         """Return the socket because of which `bind` (with `listen`, for TCP) fails with EADDRINUSE; None if it works.
@@ -173,8 +175,10 @@ def _place(socket: Socket) -> tuple[object, ...]:
     return socket.protocol, socket.address, socket.local.port
 
 
-def _pair(socket: Socket) -> tuple[object, ...]:
-    assert socket.peer is not None
+def pair_of(socket: Socket) -> tuple[object, ...]:
+    """Return protocol and four-tuple of a connected socket, as local and remote end; empty for any other."""
+    if socket.peer is None:
+        return ()
     return socket.protocol, socket.address, socket.local.port, unmapped(socket.peer.address), socket.peer.port
 
 

@@ -21,7 +21,7 @@ import ipaddress
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from pktlab.flows.bound import BoundSockets
+from pktlab.flows.bound import BoundSockets, pair_of
 from pktlab.flows.keys import FlowKey
 from pktlab.flows.match import Match, Rule, RunnerUp, why_not
 from pktlab.flows.sockets import Endpoint, Membership, Socket, parse_socket
@@ -106,6 +106,8 @@ class SocketTable(BoundSockets):
             return Rule.four_tuple, (connected,)
         for rule, address in ((Rule.address, key.dst), (Rule.wildcard, "")):
             found = self._best(key, dev, address)
+            if found and found[0].peer is not None:
+                return Rule.four_tuple, found
             if found:
                 return (Rule.reuseport if len(found) > 1 else rule), found
         return Rule.nobody, ()
@@ -115,10 +117,11 @@ class SocketTable(BoundSockets):
 
         UDP looks at that one ahead of the lookup proper, to save a look at the route (early demultiplexing).
         """
-        names = self._pairs.get((key.protocol, key.dst, key.dstport, key.src, key.srcport), [])
+        pair = (key.protocol, key.dst, key.dstport, key.src, key.srcport)
         head = self._chains.get((key.protocol, key.dst, key.dstport), [])[:1]
-        for name in [*(one for one in head if one in names), *names]:
-            if (found := self._by_name[name]).dev in ("", dev):
+        for name in [*head, *self._pairs.get(pair, ())]:
+            found = self._by_name[name]
+            if pair_of(found) == pair and found.dev in ("", dev):
                 return found
         return None
 

@@ -253,6 +253,21 @@ def test_the_textbook_and_what_it_leaves_out(sentence: str, kernel: KernelSocket
     assert all(one.reason for one in match.runners_up)
 
 
+def test_one_that_is_connected_again_loses_to_one_that_was_connected_once(kernel: KernelSockets) -> None:
+    kernel.close_all()
+    table = SocketTable.of(*(f"udp:10.9.0.1:5000,reuseaddr,name={name}" for name in ("once", "again", "last")))
+    for one in table.sockets:
+        kernel.bind(one)
+    for name, port in (("once", 6000), ("again", 6001), ("again", 6000)):
+        kernel.connect(name, Endpoint("10.9.0.9", port))
+        table.connect(table.named(name), Endpoint("10.9.0.9", port))
+    key = FlowKey("udp", "10.9.0.9", 6000, "10.9.0.1", 5000)
+    assert (str(table.lookup(key)), kernel.send(key, "tun0").taken) == ("once (four-tuple)", ("once",))
+    kernel.close("once")
+    table.remove(table.named("once"))
+    assert (str(table.lookup(key)), kernel.send(key, "tun0").taken) == ("again (four-tuple)", ("again",))
+
+
 @pytest.mark.parametrize("protocol", ["udp", "tcp"])
 def test_a_hash_chooses_among_those_with_reuseport(protocol: str, kernel: KernelSockets) -> None:
     kernel.close_all()
