@@ -1,23 +1,21 @@
 """Time pktlab against its peers, and print ratios taken within this run.
 
-Throughput over a big capture is in `throughput`. Here stands start-up, and exact dissection of the same packets,
-already in memory, in one process and one thread. Scapy builds its packet tree without byte ranges; dpkt reads headers
-without options, ranges or any check. The packets are those of pcaps/first-light.pcapng and, with PKTLAB_CORPUS, of
-some real captures. Rounds of the contestants alternate, so that a machine that slows down slows all of them; the best
-round of each counts.
+Throughput over a big capture is in `throughput`, start-up in `startup`. Here stands exact dissection of the same
+packets, already in memory, in one process and one thread. Scapy builds its packet tree without byte ranges; dpkt reads
+headers without options, ranges or any check. The packets are those of pcaps/first-light.pcapng and, with
+PKTLAB_CORPUS, of some real captures. Rounds of the contestants alternate, so that a machine that slows down slows all
+of them; the best round of each counts.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from benchmarks import startup
 from benchmarks.throughput import compare
 from pktlab.capture import open_capture
 from pktlab.wire import dissect
@@ -74,34 +72,6 @@ def dissection() -> None:
     print("ratio: pktlab with every range over Scapy\n")
 
 
-def wall(command: Sequence[str], runs: int = 7) -> float:
-    """Return the median wall time of a command, s."""
-    times = []
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    for _ in range(runs):
-        started = time.perf_counter()
-        subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment, check=False)
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
-
-
-def start_up() -> None:
-    """Print how long small commands take, and how much of it is Python with Click."""
-    bare = wall([sys.executable, "-c", "import click"])
-    capture = str(FIRST_LIGHT)
-    commands = {
-        "pktlab --help": ["--help"],
-        "pktlab dissect -c 1": ["dissect", capture, "-c", "1"],
-        "pktlab checksum explain --frame 28": ["checksum", "explain", capture, "--frame", "28"],
-        "pktlab checksum verify": ["checksum", "verify", capture],
-    }
-    print(f"{'start-up, median wall time':40}{'s':>8}{'beyond Python and Click':>26}")
-    print(f"{'python -c import click':40}{bare:>8.3f}")
-    for name, arguments in commands.items():
-        took = wall([sys.executable, "-m", "pktlab_cli", *arguments])
-        print(f"{name:40}{took:>8.3f}{took - bare:>26.3f}")
-
-
 def main() -> None:
     """Print all tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="pktlab and its peers, timed in one run")
@@ -114,7 +84,7 @@ def main() -> None:
     compare(int(size), runs, given.folder)
     if not given.quick:
         dissection()
-        start_up()
+        startup.compare()
 
 
 if __name__ == "__main__":

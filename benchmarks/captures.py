@@ -37,6 +37,13 @@ class Block:
     records: bytes
     packets: int
 
+    def first(self, count: int) -> Block:
+        """Return the first `count` packets."""
+        at = 0
+        for _ in range(count):
+            at += 16 + int.from_bytes(self.records[at + 8 : at + 12], "little")
+        return Block(self.name, self.records[:at], count)
+
 
 def generated(seed: int = 1) -> Block:
     """Return TCP and UDP over IPv4 and IPv6, some in a VLAN, on ports that no dissector claims."""

@@ -64,6 +64,7 @@ def tools(folder: Path) -> list[Tool]:
         Tool("pktlab verify, 1 thread", [*mine, "verify", "{}", "1"]),
         Tool("pktlab verify, 2 threads", [*mine, "verify", "{}", "2"]),
         Tool("pktlab columns, ten fields", [*mine, "columns", "{}", "1"]),
+        Tool("pktlab dissect, text, 1 thread", [sys.executable, "-m", "pktlab_cli", "dissect", "{}", "--threads", "1"]),
         Tool("tshark, text", ["tshark", "-n", *CHECKS, "-r", "{}"], 0.04),
         Tool("tshark -T fields, with checks", ["tshark", "-n", *CHECKS, "-T", "fields", *fields, "-r", "{}"], 0.04),
         Tool("tcpdump -vv", ["tcpdump", "-vv", "-nn", "-r", "{}"], 0.08),

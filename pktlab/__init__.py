@@ -8,6 +8,7 @@ Describe a protocol once, then dissect, checksum and craft its packets:
     cap.table("ip.src", "udp.length")                 # columns, for NumPy, Arrow, pandas, Polars
     cap[12].show()                                    # a tree with the bytes of every field
     cap[12]["udp.srcport"], cap[12].udp.srcport       # names are Wireshark's
+    cap.flows(sort="bytes")                           # its conversations
     cap.where("udp.port == 53")                       # the packets that pass a display filter
     print(cap[12].explain())                          # how its checksums come about, word by word
     pktlab.checksum(b"...")                           # RFC 1071; .verify .update .explain beside it
@@ -24,7 +25,7 @@ The house, from the top; imports go down only, and `make lint` holds them to it:
     schemas.py        where does a user's own schema come from?     sums.py    pktlab.checksum
     columns/          what do a million packets say?    fields by name, display filters
     demuxing/         which socket gets each packet of a capture?
-    flows/            which packets belong together?    flow keys, IP reassembly, socket lookup
+    flows/            which packets belong together?    flow keys, conversations, IP reassembly, sockets
     capture/          how do packets lie in files?      pcap, pcapng, gz, zst
     wire/             what does one packet say?         Construct schemas, checksums, verdicts
     errors, ranges    what can go wrong; half-open ranges

@@ -9,21 +9,23 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Self
 
+from pktlab.alone import AS, packet
 from pktlab.capture import CaptureReader, Hole, Merged, Record, canonical_link_type
 from pktlab.columns.filters import Clock, Filter, compile_filter
 from pktlab.errors import CaptureError, DamagedCapture
-from pktlab.flows import Fragments
+from pktlab.flows import FlowTable, Fragments
 from pktlab.packets import Packet, time_text, tree_text
 from pktlab.schemas import load_schema
-from pktlab.sources import Sources, is_stored, open_reader
-from pktlab.tables import Tabular, selected_tables, tables_of
+from pktlab.sources import Sources, exact_first, is_stored, open_reader
+from pktlab.tables import Tabular, tables_of
 from pktlab.wire.bindings import Binding, bind
 from pktlab.wire.header import Header
-from pktlab.wire.packet import LINK_TYPES, PROTOCOLS
+from pktlab.wire.packet import LINK_TYPES
 
 if TYPE_CHECKING:
     from pktlab.columns.cells import Wanted
@@ -33,19 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["AS", "Capture", "Packet", "Selection", "load_schema", "open", "packet", "time_text", "tree_text"]
 
 Protocols = Mapping[str, type[Header]]
-
-AS: dict[str, type[Header] | int] = {
-    **{header.layer: header for header in reversed(PROTOCOLS) if "." not in header.layer},
-    "raw": 101,
-    "sll2": 276,
-    "loop": 108,
-    "data": -1,
-}
-"""What `packet` may be told that bytes start with: a protocol, or a link type."""
-EXACT_FIRST = 1000
-"""Packets that are read one by one before the kernels are loaded; they take a tenth of a second."""
-NO_LINK_TYPE = 147
-"""LINKTYPE_USER0, for bytes that start with something that no link type stands for."""
 
 
 class Capture(Tabular):
@@ -68,6 +57,7 @@ class Capture(Tabular):
         self.previous_ns: int | None = None
         """Time of the packet before the one that was given out last; of that itself, if it was the first."""
         self.fragments = Fragments()
+        self.flow_table = FlowTable()
         self.unknown_link_types: dict[int, int] = {}
         """Link types met that pktlab does not read, and the first frame of each; such packets are plain bytes."""
 
@@ -96,6 +86,7 @@ class Capture(Tabular):
             again = self._again()
             self.close()
             self.reader, self.fragments = again.reader, again.fragments
+            self.flow_table = FlowTable(finished=self.flow_table.finished)
             del again.reader  # which it would close when it goes
         self._started = True
 
@@ -108,20 +99,27 @@ class Capture(Tabular):
             last_ns, self._last_ns = self._last_ns, record.time_ns
             self.previous_ns = record.time_ns if last_ns is None else last_ns
             self.note_link_type(link_type, record.number)
-            yield self.packet_of(record)
+            yield self.packet_of(record, self.flow_table)
 
     def records(self) -> Iterator[Record]:
         """Yield the records that were not read yet, without reading them as packets."""
         return iter(self.reader)
 
-    def packet_of(self, record: Record) -> Packet:
-        """Return a record of this capture as a packet."""
-        return Packet(record, canonical_link_type(record.link_type), self.bindings, self.fragments)
+    def packet_of(self, record: Record, flow_table: FlowTable | None = None) -> Packet:
+        """Return a record of this capture as a packet; `flow_table` is for whoever gives all of them, in order."""
+        return Packet(record, canonical_link_type(record.link_type), self.bindings, self.fragments, flow_table)
 
     def note_link_type(self, link_type: int, number: int) -> None:
         """Remember a link type that is not read, and the first frame that has it."""
         if link_type not in LINK_TYPES:
             self.unknown_link_types.setdefault(link_type, number)
+
+    def note_window(self, window: Window) -> None:
+        """Remember of packets that are read in bulk what is remembered of each that is read alone."""
+        for place, link_type in window.first_of_links():
+            self.note_link_type(link_type, window.first + place)
+        if self.first_ns is None:
+            self.first_ns = window.first_time_ns()
 
     def frame(self, number: int) -> Packet:
         """Return the packet with `frame.number` `number`, counted from 1; the file is read up to it.
@@ -151,20 +149,27 @@ class Capture(Tabular):
         with self._again() as again:
             return sum(1 for _ in again.reader)
 
-    def where(self, condition: str | Filter) -> Selection:
+    def where(self, condition: str | Filter | None = None, *, bpf: str | None = None) -> Selection:
         """Return the packets that pass a display filter, as a capture of its own; nothing is read yet.
+
+        bpf : a filter in libpcap's language, as for tcpdump, that has to hold too, or alone
 
         Raises
         ------
         FilterError : the filter does not read, or asks for what no packet can have
+        MissingLibrary : there is a `bpf`, and libpcap is not installed
 
         >>> import pktlab
         >>> found = pktlab.open("pcaps/first-light.pcapng").where("udp.checksum.verdict == bad or udp.length == 9")
         >>> [packet.number for packet in found]
         [28]
+        >>> pktlab.open("pcaps/first-light.pcapng").where("udp.length > 40", bpf="udp port 53").count()
+        1
         """
-        chosen = condition if isinstance(condition, Filter) else compile_filter(condition, self._protocols or {})
-        return Selection(self, chosen)
+        if isinstance(condition, Filter) and bpf is None:
+            return Selection(self, condition)
+        text = str(condition) if isinstance(condition, Filter) else condition
+        return Selection(self, compile_filter(text, self._protocols or {}, bpf=bpf))
 
     @property
     def protocols(self) -> Sequence[type[Header]]:
@@ -172,17 +177,14 @@ class Capture(Tabular):
         return tuple((self._protocols or {}).values())
 
     def _batches(self, columns: Sequence[Wanted], size: int, threads: int) -> Iterator[Table]:
+        return self.tables_where(None, columns, size, threads, exact_first(self.reader))
+
+    def tables_where(
+        self, chosen: Filter | None, columns: Sequence[Wanted], size: int, threads: int, exact_first: int
+    ) -> Iterator[Table]:
+        """Yield the tables of the packets that pass."""
         self._start()
-        reader, packets = self.reader, None
-        if not isinstance(reader, CaptureReader):
-            packets = self.rest()
-        elif is_stored(self._source):
-            records = list(islice(reader, EXACT_FIRST + 1))
-            if len(records) <= EXACT_FIRST:
-                packets = map(self.packet_of, records)
-            else:
-                self._start()
-        yield from tables_of(packets, self.reader, columns, self.bindings, size=size, threads=threads)
+        yield from tables_of(self, columns, chosen, size=size, threads=threads, exact_first=exact_first)
 
     def _again(self) -> Capture:
         if not is_stored(self._source):
@@ -210,15 +212,15 @@ class Capture(Tabular):
 class Selection(Tabular):
     """The packets of a capture that pass a filter: read, indexed and counted as those of a `Capture` are.
 
-    Their numbers are those in the file. Of a file with more than `exact_first` packets the rest is chosen in bulk, on
-    `threads` cores.
+    Their numbers are those in the file. Of a capture with more than `exact_first` packets the rest is chosen in bulk,
+    of a file on `threads` cores.
     """
 
     def __init__(self, capture: Capture | Selection, chosen: Filter) -> None:
         self.capture = capture
         self.filter = chosen
         self.threads = os.cpu_count() or 1
-        self.exact_first = EXACT_FIRST
+        self.exact_first, self.tracks_flows = exact_first(capture.reader), chosen.asks_for_flows
 
     @property
     def name(self) -> str:
@@ -259,43 +261,44 @@ class Selection(Tabular):
         if not isinstance(self.capture, Capture):
             yield from self.filter.select(self.capture)  # whose times count from those that pass the other filter
             return
-        clock = Clock()
-        yield from self.filter.select(islice(self.capture, self.exact_first), clock)
-        if clock.count == self.exact_first:
-            for found in self._rest(self.capture, clock):
-                yield found if isinstance(found, Packet) else self.capture.packet_of(found)
+        for found in self._passing(self.capture):
+            yield found if isinstance(found, Packet) else self.capture.packet_of(found)
 
     def records(self) -> Iterator[Record]:
         """Yield the records of the packets that pass; most are chosen without being read as packets."""
-        if not isinstance(self.capture, Capture):
-            yield from (packet.record for packet in self)
-            return
+        found = self._passing(self.capture) if isinstance(self.capture, Capture) else self
+        yield from (one.record if isinstance(one, Packet) else one for one in found)
+
+    def _passing(self, capture: Capture) -> Iterator[Packet | Record]:
+        """Yield what passes: the first ones by the exact reader."""
         clock = Clock()
-        for packet in self.filter.select(islice(self.capture, self.exact_first), clock):
-            yield packet.record
+        capture._start()
+        yield from self.filter.select(islice(capture.rest(), self.exact_first), clock)
         if clock.count == self.exact_first:
-            for found in self._rest(self.capture, clock):
-                yield found.record if isinstance(found, Packet) else found
+            yield from self._rest(capture, clock)
+
+    @property
+    def is_chosen_in_bulk(self) -> bool:
+        """Whether the packets of a large capture are chosen by columns: those of one file, by the first filter."""
+        reader = self.reader
+        is_one = isinstance(reader, CaptureReader) and not reader.salvages
+        return is_one and isinstance(self.capture, Capture)
 
     def _rest(self, capture: Capture, clock: Clock) -> Iterator[Packet | Record]:
         """Yield those of the packets not read yet that pass: of a file they are chosen in bulk."""
         reader = capture.reader
-        if not isinstance(reader, CaptureReader) or not reader.is_plain_file or reader.salvages:
+        if not isinstance(reader, CaptureReader) or not self.is_chosen_in_bulk:
             yield from self.filter.select(capture.rest(), clock)
             return
         from pktlab.columns.where import Where
 
-        def watch(window: Window) -> None:
-            for place, link_type in window.first_of_links():
-                capture.note_link_type(link_type, window.first + place)
-            if capture.first_ns is None:
-                capture.first_ns = window.first_time_ns()
-
-        where = Where(self.filter, capture.bindings, clock)
-        found = where.passing(reader, capture.fragments, threads=self.threads, read=clock.count, watch=watch)
-        for window, place, packet in found:
+        where = Where(self.filter, capture.bindings, clock, capture.flow_table if self.tracks_flows else None)
+        found = where.passing(
+            reader, capture.fragments, threads=self.threads, read=clock.count, watch=capture.note_window
+        )
+        for window, place, asked in found:
             capture.previous_ns = window.moments(place).previous_ns
-            yield window.record(place) if packet is None else packet
+            yield window.record(place) if asked is None else asked
 
     def frame(self, number: int) -> Packet:
         """Return the packet with `frame.number` `number`; IndexError if there is none, or it does not pass."""
@@ -303,7 +306,7 @@ class Selection(Tabular):
             for found in again:
                 if found.number == number:
                     return found
-        raise IndexError(f"{self.name} has no frame {number} that passes {self.filter.text}")
+        raise IndexError(f"{self.name} has no frame {number} that passes {self.filter}")
 
     def __getitem__(self, index: int) -> Packet:
         wanted = index if index >= 0 else index + self.count()
@@ -311,7 +314,7 @@ class Selection(Tabular):
             for place, found in enumerate(again):
                 if place == wanted:
                     return found
-        raise IndexError(f"{self.name} has no {index} among the packets that pass {self.filter.text}")
+        raise IndexError(f"{self.name} has no {index} among the packets that pass {self.filter}")
 
     def count(self) -> int:
         """Return the number of packets that pass; the file is read once for it."""
@@ -323,12 +326,26 @@ class Selection(Tabular):
         """The user's own."""
         return self.capture.protocols
 
-    def _batches(self, columns: Sequence[Wanted], size: int, threads: int) -> Iterator[Table]:
-        return selected_tables(self.capture, columns, self.protocols, self.filter, size)
+    @property
+    def flow_table(self) -> FlowTable:
+        """What knows the conversations."""
+        return self.capture.flow_table
 
-    def where(self, condition: str | Filter) -> Selection:
+    def track_flows(self, *, exactly: bool = False) -> None:
+        """Look at all packets for their conversations, so that those that pass know them."""
+        self.tracks_flows, self.exact_first = True, sys.maxsize if exactly else self.exact_first
+        self.capture.track_flows(exactly=exactly)
+
+    def _batches(self, columns: Sequence[Wanted], size: int, threads: int) -> Iterator[Table]:
+        if isinstance(self.capture, Capture) and not self.tracks_flows:
+            return self.capture.tables_where(self.filter, columns, size, threads, self.exact_first)
+        from pktlab.columns.exactly import exact_tables
+
+        return exact_tables(self.capture, columns, self.protocols, size=size, chosen=self.filter)
+
+    def where(self, condition: str | Filter | None = None, *, bpf: str | None = None) -> Selection:
         """Return those that pass another filter too."""
-        return Selection(self, self.capture.where(condition).filter)
+        return Selection(self, self.capture.where(condition, bpf=bpf).filter)
 
     def _again(self) -> Selection:
         return Selection(self.capture._again(), self.filter)
@@ -344,7 +361,7 @@ class Selection(Tabular):
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Selection of {self.capture!r} where {self.filter.text}>"
+        return f"<Selection of {self.capture!r} where {self.filter}>"
 
 
 def open(source: Sources, *, protocols: Protocols | None = None, salvage: bool = False) -> Capture:
@@ -363,26 +380,3 @@ def open(source: Sources, *, protocols: Protocols | None = None, salvage: bool =
     SchemaError : a condition in `protocols` names no known field
     """
     return Capture(source, protocols, salvage=salvage)
-
-
-def packet(data: bytes, *, as_: str = "eth", protocols: Protocols | None = None) -> Packet:
-    """Return the packet that `data` are.
-
-    Parameters
-    ----------
-    data : its bytes
-    as_ : what they start with, one of `AS`
-    protocols : as for `open`
-
-    Raises
-    ------
-    ValueError : `as_` is unknown
-    """
-    if as_ not in AS:
-        raise ValueError(f"as_ is {as_!r}; it is one of {', '.join(sorted(AS))}")
-    first = AS[as_]
-    known = [number for number, header in LINK_TYPES.items() if first in (number, header)]
-    link_type = known[0] if known else NO_LINK_TYPE
-    record = Record(1, None, bytes(data), len(data), link_type)
-    bindings = tuple(bind(condition, header) for condition, header in (protocols or {}).items())
-    return Packet(record, first, bindings)

@@ -8,8 +8,8 @@ the sentence. Misuse by the caller (a wrong type, a value that does not fit its 
 from __future__ import annotations
 
 __all__ = [
-    "CaptureError", "DamagedCapture", "FilterError", "Malformed", "MissingExtra", "PktlabError", "QueryError",
-    "SchemaError", "Truncated", "WireError",
+    "CaptureError", "DamagedCapture", "FilterError", "Malformed", "MissingExtra", "MissingLibrary", "PktlabError",
+    "QueryError", "SchemaError", "Truncated", "WireError",
 ]  # fmt: skip
 
 
@@ -171,6 +171,26 @@ class MissingExtra(PktlabError):
 
     def __str__(self) -> str:
         return f"this needs {self.package}: pip install {self.extra}"
+
+
+class MissingLibrary(PktlabError):
+    """A library that does not come with Python packages, and is not installed.
+
+    Parameters
+    ----------
+    library : what is missing; packages : what it is called where it is installed from
+
+    >>> str(MissingLibrary("libpcap", "libpcap0.8 on Debian"))
+    'this needs libpcap, which is not installed: the package is libpcap0.8 on Debian'
+    """
+
+    def __init__(self, library: str, packages: str) -> None:
+        super().__init__(library, packages)
+        self.library = library
+        self.packages = packages
+
+    def __str__(self) -> str:
+        return f"this needs {self.library}, which is not installed: the package is {self.packages}"
 
 
 class QueryError(PktlabError):

@@ -68,7 +68,7 @@ def _note(capture: Capture | Selection, names: Sequence[str]) -> dict[str, Any]:
     columns = [one.name for one in wanted(names, capture.protocols)]
     about: dict[str, Any] = {"source": Path(capture.name).name, "columns": columns}
     if isinstance(capture, Selection):
-        about["filter"] = capture.filter.text
+        about["filter"] = str(capture.filter)
     with suppress(OSError):
         status = Path(capture.name).stat()
         about |= {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}

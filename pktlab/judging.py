@@ -1,8 +1,8 @@
 """All checksums of a capture judged: the first packets by the exact reader, the rest in bulk.
 
-A small capture is answered before Numba would be loaded. Of a large one every verdict is counted; what needs more than
-a count (a finding that is listed, a fragment, a tunnel) is asked of the exact reader, packet by packet. Nothing in the
-result tells which way it came.
+A small capture is answered before kernels would be loaded. Of a large one every verdict is counted; what needs more
+than a count (a finding that is listed, a fragment, a tunnel) is asked of the exact reader, packet by packet. Nothing in
+the result tells which way it came.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from pktlab import sources
 from pktlab.api import Capture
 from pktlab.capture import CaptureReader
 from pktlab.health import Health
@@ -20,15 +21,13 @@ from pktlab.wire.verdict import Verdict
 if TYPE_CHECKING:
     from pktlab.columns.judging import Judged
 
-__all__ = ["EXACT_FIRST", "judge_capture"]
+__all__ = ["judge_capture"]
 
-EXACT_FIRST = 1000
-"""Packets that are judged one by one before the kernels are loaded; they take a tenth of a second."""
 _MAX_BAD_SUMS = 100_000
 
 
 def judge_capture(
-    capture: Capture, health: Health, *, threads: int = 1, exact_first: int = EXACT_FIRST
+    capture: Capture, health: Health, *, threads: int = 1, exact_first: int | None = None
 ) -> Iterator[int]:
     """Add the verdicts on all packets of a capture to `health`; yield, on the way, how many were judged.
 
@@ -36,8 +35,9 @@ def judge_capture(
     ----------
     capture : nothing of it was read yet
     threads : on how many cores
-    exact_first : packets that are judged before the kernels are loaded
+    exact_first : packets that are judged before the kernels are loaded; see `sources.exact_first` if None
     """
+    exact_first = sources.exact_first(capture.reader) if exact_first is None else exact_first
     for packet in islice(capture, exact_first):
         health.add(packet)
         yield health.packets
@@ -56,8 +56,7 @@ def _judge_rest(capture: Capture, health: Health, threads: int) -> Iterator[int]
 
     bulk = _Bulk(health, capture)
     for judged in judged_windows(capture.reader, capture.bindings, threads=threads, read=health.packets):
-        for place, link_type in judged.window.first_of_links():
-            capture.note_link_type(link_type, judged.window.first + place)
+        capture.note_window(judged.window)
         bulk.add(judged)
         yield health.packets
     bulk.finish()
@@ -76,20 +75,20 @@ class _Bulk:
         self.verdicts = VERDICTS
         self.bad = VERDICTS.index(Verdict.bad)
         self.listed = [code for code, verdict in enumerate(VERDICTS) if verdict and health.is_finding(verdict)]
+        self.listed_codes = sum(1 << code for code in self.listed)
 
     def add(self, judged: Judged) -> None:
         """Count the verdicts of a window; what needs more than a count goes to the exact reader."""
+        import numpy as np
+
         from pktlab.columns.judging import census
 
-        asked = judged.exact.copy()
-        counts = census(judged, asked)
-        if counts[:, self.listed].any():
+        asked = judged.exact
+        if int(np.bitwise_or.reduce(judged.codes)) & self.listed_codes:
             self.ask(judged, asked)
         for place in asked.nonzero()[0]:
             self.health.add(self.packet_of(judged.window.record(int(place))))
-        if asked.any():
-            counts = census(judged, asked)
-        self.count(judged, asked, counts)
+        self.count(judged, asked, census(judged, asked))
 
     def ask(self, judged: Judged, asked: Any) -> None:
         """Mark the packets with findings that are listed, and the first that is bad, for the exact reader."""

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pktlab.capture import Record
 from pktlab.errors import PktlabError
-from pktlab.flows import Fragments, Whole, piece_of
+from pktlab.flows import FLOW_FIELDS, FlowTable, Fragments, Seen, Whole, piece_of
 from pktlab.wire import text
 from pktlab.wire.bindings import EITHER_END, Binding
 from pktlab.wire.dissection import Dissection, Layer, dissect
 from pktlab.wire.document import json_value, packet_document
-from pktlab.wire.explain import explain
-from pktlab.wire.flip import Flip, flip
-from pktlab.wire.flip_table import FieldCount, flip_table
 from pktlab.wire.header import Header
 from pktlab.wire.rows import Found
 from pktlab.wire.verdict import STATUS, Judgement, Offload, judge
 
-__all__ = ["Packet", "moment_text", "time_text", "tree_text"]
+if TYPE_CHECKING:
+    from pktlab.wire.flip import Flip
+    from pktlab.wire.flip_table import FieldCount
+
+__all__ = ["NUMBER_WIDTH", "TIME_WIDTH", "Packet", "moment_text", "seconds_text", "time_text", "tree_text"]
+
+NUMBER_WIDTH, TIME_WIDTH = 5, 12
+"""Least widths of what a line starts with."""
 
 
 class Packet:
@@ -38,6 +41,7 @@ class Packet:
         first: type[Header] | int,
         bindings: Sequence[Binding] = (),
         fragments: Fragments | None = None,
+        flow_table: FlowTable | None = None,
     ) -> None:
         self.record = record
         self._first = first
@@ -47,6 +51,8 @@ class Packet:
         """The datagram that this fragment completes, if it does."""
         if fragments is not None:
             self.whole = fragments.add(self.dissection, record.time_ns or 0, record.number)
+        self.flows: tuple[Seen, ...] = () if flow_table is None else flow_table.add(self.dissection)
+        """The conversations that its transport headers belong to; none of a packet that stands alone."""
 
     def _dissect(self, data: bytes) -> Dissection:
         return dissect(data, self._first, self._bindings, fcs_len=self._fcs_len(self.record))
@@ -140,6 +146,8 @@ class Packet:
             return [] if value is None else [value]
         if ".checksum." in name:
             return self._checksum_values(name)
+        if name in FLOW_FIELDS:
+            return [value for one in self.flows if (value := one.value(name)) is not None]
         return [one.value for part in EITHER_END.get(name, (name,)) for one in self.dissection.found(part)]
 
     def _found(self, name: str) -> list[Found]:
@@ -215,12 +223,12 @@ class Packet:
     def line(self, first_time_ns: int | None = None) -> str:
         """Return the packet in a line; times count from `first_time_ns`, ns."""
         if self.time_ns is None:
-            moment = f"{'-':>12}"
+            moment = f"{'-':>{TIME_WIDTH}}"
         else:
-            moment = f"{(self.time_ns - (first_time_ns or self.time_ns)) / 1e9:12.6f}"
+            moment = f"{seconds_text(self.time_ns - (first_time_ns or self.time_ns)):>{TIME_WIDTH}}"
         said = text.one_line(self.dissection, self.judgements)
         note = f" [{text.escape(self._whole_note)}]" if self.whole is not None else ""
-        return f"{self.number:>5} {moment}  {said}{note}"
+        return f"{self.number:>{NUMBER_WIDTH}} {moment}  {said}{note}"
 
     def tree(self) -> list[text.Line]:
         """Return the packet as a tree: a line for the frame, then one a layer with its fields under it."""
@@ -238,6 +246,8 @@ class Packet:
 
     def explain(self, protocol: str | None = None) -> str:
         """Return how each checksum (or that of `protocol`) comes about, word by word."""
+        from pktlab.wire.explain import explain
+
         parts = [
             "\n".join(explain(self.dissection, one, cut=self.is_cut))
             for one in self.judgements
@@ -259,10 +269,14 @@ class Packet:
         ------
         ValueError : there is no such bit
         """
+        from pktlab.wire.flip import flip
+
         return flip(self.dissection, bit, self._dissect, cut=self.is_cut)
 
     def flips(self) -> list[FieldCount]:
         """Return what breaks with each single bit, counted by the field that the bit lies in."""
+        from pktlab.wire.flip_table import flip_table
+
         return flip_table(self.dissection, self._dissect, cut=self.is_cut)
 
     def document(self, *, ranges: bool = False) -> dict[str, Any]:
@@ -289,10 +303,12 @@ class Packet:
         return f"<Packet {self.line().strip()}>"
 
     def _repr_html_(self) -> str:
+        from html import escape
+
         rows = "".join(_html_row(line) for line in self.tree())
-        dump = html.escape("\n".join(text.hexdump(self.data)))
+        dump = escape("\n".join(text.hexdump(self.data)))
         return (
-            f'<details open><summary>{html.escape(self.line().strip())}</summary><table style="font-family:monospace">'
+            f'<details open><summary>{escape(self.line().strip())}</summary><table style="font-family:monospace">'
             f"{rows}</table><pre>{dump}</pre></details>"
         )
 
@@ -301,10 +317,12 @@ _FRAME_KEYS = ("frame.number", "frame.time_epoch", "frame.len", "frame.cap_len",
 
 
 def _html_row(line: text.Line) -> str:
+    from html import escape
+
     place = f"{line.start}–{line.stop - 1}" if line.stop > line.start else ""
     cells = (
-        f'<td style="text-align:left;padding-left:{1.5 * line.depth}em">{html.escape(line.text.strip())}</td>',
-        f'<td style="text-align:left">{html.escape(line.name)}</td><td>{place}</td>',
+        f'<td style="text-align:left;padding-left:{1.5 * line.depth}em">{escape(line.text.strip())}</td>',
+        f'<td style="text-align:left">{escape(line.name)}</td><td>{place}</td>',
     )
     weight = ' style="font-weight:bold"' if line.kind in ("layer", "frame") else ""
     return f"<tr{weight}>{''.join(cells)}</tr>"
@@ -319,6 +337,15 @@ def time_text(time_ns: int) -> str:
     sign = "-" if time_ns < 0 else ""
     seconds, rest = divmod(abs(time_ns), 1_000_000_000)
     return f"{sign}{seconds}.{rest:09d}"
+
+
+def seconds_text(time_ns: int) -> str:
+    """Return ns as seconds with six digits, as the lines of packets have them.
+
+    >>> seconds_text(1_500_000), seconds_text(-1)
+    ('0.001500', '-0.000000')
+    """
+    return f"{time_ns / 1e9:.6f}"
 
 
 def moment_text(time_ns: int) -> str:

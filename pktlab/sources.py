@@ -1,4 +1,8 @@
-"""What a user names to be read: a capture, or several, whose packets are merged."""
+"""What a user names to be read: a capture, or several, whose packets are merged; and by whom it is read.
+
+A small capture is answered by the exact reader before the kernels would be loaded; a large one is theirs from its first
+packet on. Nothing in an answer tells which way it came.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,12 @@ from typing import BinaryIO
 
 from pktlab.capture import CaptureReader, Merged, open_capture, open_merged
 
-__all__ = ["Source", "Sources", "is_stored", "open_reader", "several"]
+__all__ = ["EXACT_FIRST", "Source", "Sources", "exact_first", "is_stored", "open_reader", "several"]
+
+EXACT_FIRST = 1000
+"""Packets that are read one by one before the kernels are loaded; they take a fifth of a second."""
+_LARGE, _HUGE = 256 << 10, 8 << 20
+"""Bytes of a file of which no packet is read alone, as in that time kernels are loaded, or even compiled."""
 
 Source = str | os.PathLike[str] | BinaryIO
 Sources = Source | Sequence[Source]
@@ -20,6 +29,21 @@ def open_reader(source: Sources, salvage: bool) -> CaptureReader | Merged:
     if len(found) == 1:
         return open_capture(found[0], salvage=salvage)
     return open_merged(found, salvage=salvage)
+
+
+def exact_first(reader: CaptureReader | Merged) -> int:
+    """Return how many packets of a capture are read one by one before the kernels are asked: none if it is large.
+
+    >>> with open_capture("pcaps/first-light.pcapng") as reader:
+    ...     exact_first(reader)
+    1000
+    """
+    size = 0 if not isinstance(reader, CaptureReader) or reader.salvages else reader.size or 0
+    if size <= _LARGE:
+        return EXACT_FIRST
+    from pktlab.columns import kernels
+
+    return 0 if size > _HUGE or kernels.is_compiled() else EXACT_FIRST
 
 
 def is_stored(source: Sources) -> bool:

@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Protocol
 
+from pktlab.capture import CaptureReader
+from pktlab.columns.filters import Clock, Filter
+from pktlab.flows import FLOW_FIELDS, FlowTable, Fragments
+from pktlab.wire.bindings import Binding
 from pktlab.wire.header import Header
 
 if TYPE_CHECKING:
     from pktlab.columns.cells import Wanted
     from pktlab.columns.table import Table
 
-__all__ = ["TABLE_LEN", "Tabular", "selected_tables", "tables_of"]
+__all__ = ["TABLE_LEN", "Tabular", "tables_of"]
 
 TABLE_LEN = 65_536
 """Rows of a table that is one of many."""
+
+
+class Readable(Protocol):
+    """What `tables_of` reads; `pktlab.api.Capture` is one."""
+
+    fragments: Fragments
+    flow_table: FlowTable
+    bindings: tuple[Binding, ...]
+
+    @property
+    def reader(self) -> Any:
+        """What reads the file."""
+
+    @property
+    def protocols(self) -> Sequence[type[Header]]:
+        """The user's own."""
+
+    def rest(self) -> Iterator[Any]:
+        """Yield the packets that were not read yet."""
 
 
 class Tabular:
@@ -51,30 +75,72 @@ class Tabular:
         """Yield the same in tables of `size` rows: what is kept in memory does not grow with the capture."""
         from pktlab.columns.cells import wanted
 
+        self.prepare(names)
         return self._batches(wanted(names, self.protocols), size, threads)
+
+    def prepare(self, names: Iterable[str]) -> None:
+        """See to it that packets can say all of `names`."""
+        if not FLOW_FIELDS.isdisjoint(names):
+            self.track_flows()
+
+    def track_flows(self, *, exactly: bool = False) -> None:
+        """See to it that packets know their conversations; those of a capture do.
+
+        `exactly` : as entries of the flow table, in which they can be counted; so no packet is chosen in bulk
+        """
+
+    def flows(self, *, sort: str = "start", most: int | None = None) -> Table:
+        """Return the conversations over TCP and UDP, a row each; see `pktlab.columns.conversations.Conversation`.
+
+        Parameters
+        ----------
+        sort : ``"start"``, ``"packets"``, ``"bytes"`` or ``"duration"``; all but the first put the most first
+        most : rows that are wanted; None for all
+
+        Raises
+        ------
+        ValueError : there is no such order
+
+        >>> import pktlab
+        >>> table = pktlab.open("pcaps/first-light.pcapng").flows(sort="packets", most=1)
+        >>> table["packets_out"].to_list(), table["state"].to_list()
+        ([6], ['closed'])
+        """
+        from pktlab.columns.conversations import Conversations, count_flows
+
+        rows = Conversations(sort, most)
+        for _ in count_flows(self, rows):
+            pass
+        return rows.table()
 
 
 def tables_of(
-    packets: Iterable[Any] | None,
-    reader: Any,
-    columns: Sequence[Wanted],
-    bindings: Sequence[Any],
-    *,
-    size: int,
-    threads: int,
+    capture: Readable, columns: Sequence[Wanted], chosen: Filter | None, *, size: int, threads: int, exact_first: int
 ) -> Iterator[Table]:
-    """Return the tables of `packets`, a few; or, if that is None, of all that `reader` has, by the kernels."""
-    if packets is not None:
-        return selected_tables(packets, columns, [one.protocol for one in bindings], None, size)
-    from pktlab.columns.bulk import bulk_tables
+    """Yield the tables of a capture's packets: the first ones by the exact reader, and if there are more, by kernels.
 
-    return bulk_tables(reader, columns, bindings, size=size, threads=threads)
-
-
-def selected_tables(
-    packets: Iterable[Any], columns: Sequence[Wanted], protocols: Sequence[type[Header]], chosen: Any, size: int
-) -> Iterator[Table]:
-    """Return the tables of those of `packets` that pass, by the exact reader."""
+    Parameters
+    ----------
+    capture : nothing of it was read yet
+    chosen : the filter; None lets all pass
+    exact_first : how many are read before the kernels are loaded; of a stream none, which comes as it comes
+    """
     from pktlab.columns.exactly import exact_tables
 
-    return exact_tables(packets, columns, protocols, size=size, chosen=chosen)
+    clock, protocols = Clock(), capture.protocols
+    if not isinstance(capture.reader, CaptureReader):  # several captures, merged
+        yield from exact_tables(capture.rest(), columns, protocols, size=size, chosen=chosen)
+        return
+    exact_first = max(exact_first, 0) if capture.reader.is_plain_file else 0
+    first = islice(capture.rest(), exact_first)
+    (before,) = exact_tables(first, columns, protocols, size=exact_first or 1, chosen=chosen, clock=clock)
+    if clock.count < exact_first:
+        yield from (before.slice(start, start + size) for start in range(0, max(len(before), 1), size))
+        return
+    from pktlab.columns.bulk import bulk_tables
+
+    yield from bulk_tables(
+        capture.reader, columns, capture.bindings, size=size, threads=threads, chosen=chosen,
+        before=before if exact_first else None, clock=clock, fragments=capture.fragments,
+        flow_table=capture.flow_table,
+    )  # fmt: skip

@@ -24,6 +24,7 @@ from pktlab_cli.progress import watched, watched_work
 
 if TYPE_CHECKING:
     from pktlab.health import Health
+    from pktlab_cli.options import Condition
 
 __all__ = ["findings_lines", "verdict_table", "verify"]
 
@@ -44,7 +45,7 @@ __all__ = ["findings_lines", "verdict_table", "verify"]
 @protocol_options
 @color_option
 def verify(
-    source: str | None, everything: bool, limit: int, condition: str | None, as_json: bool, salvage: bool,
+    source: str | None, everything: bool, limit: int, condition: Condition | None, as_json: bool, salvage: bool,
     threads: int, protocols: dict[str, Any], out: Printer,
 ) -> int:  # fmt: skip
     """Judge every checksum of a capture, and say what stands behind the verdicts.

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pktlab.demuxing import Demuxed
     from pktlab.flows.receiving import Delivery
     from pktlab.flows.sockets import Socket
+    from pktlab_cli.options import Condition
 
 __all__ = ["demux"]
 
@@ -63,7 +64,7 @@ __all__ = ["demux"]
 def demux(
     source: str | None, texts: tuple[str, ...], listing: str | None, hosts: tuple[str, ...], dev: str, explain: bool,
     form: str, quiet: bool, draw: bool, target: str | None, experiment: str | None, folder: str | None,
-    condition: str | None, salvage: bool, protocols: dict[str, Any], out: Printer,
+    condition: Condition | None, salvage: bool, protocols: dict[str, Any], out: Printer,
 ) -> int:  # fmt: skip
     """Say for every packet which socket gets it, and by which rule.
 

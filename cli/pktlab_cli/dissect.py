@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pktlab_cli.errors import ending
-from pktlab_cli.fields import ROWS, layout_of, print_header, put_octets, putting, settings_option
+from pktlab_cli.fields import ROWS, layout_of, print_header, put_octets, putting, settings_option, takes_octets
 from pktlab_cli.options import (
     color_option,
     command,
@@ -30,7 +30,7 @@ from pktlab_cli.options import (
     threads_option,
 )
 from pktlab_cli.printing import JsonArray, Printer, json_text, wrapped
-from pktlab_cli.progress import watched, watched_records, watched_work
+from pktlab_cli.progress import watched, watched_items, watched_records, watched_work
 from pktlab_cli.slices import Slice, slice_options
 from pktlab_cli.written import Form, form_option, target_option, written
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pktlab.api import Capture, Packet, Selection
     from pktlab.rows import Rows
     from pktlab.wire.text import Line
+    from pktlab_cli.options import Condition
 
 __all__ = ["dissect"]
 
@@ -51,6 +52,7 @@ FORMS = ("text", "tree", "fields", "csv", "json", "jsonl", "arrow", "parquet")
     "pktlab dissect pcaps/first-light.pcapng --frame 28 -V -x",
     "pktlab dissect pcaps/first-light.pcapng -T jsonl -e ip.src -e udp.dstport -c 5",
     "pktlab dissect pcaps/first-light.pcapng -Y 'ip.addr == 192.0.2.0/24 and udp.length > 100'",
+    "pktlab dissect pcaps/first-light.pcapng -f 'udp port 53'",
     "pktlab dissect - -c 3 < pcaps/first-light.pcapng",
     "pktlab dissect pcaps/first-light.pcapng --frames 10-20 -w slice.pcapng.gz",
     "pktlab dissect --as ip --hex 4500001c00000000401166cd0a0000010a0000020001000200080000",
@@ -78,10 +80,10 @@ FORMS = ("text", "tree", "fields", "csv", "json", "jsonl", "arrow", "parquet")
 @protocol_options
 @color_option
 def dissect(  # noqa: C901 - one branch a kind of result
-    sources: list[str], frame: int | None, hex_text: str | None, as_: str | None, condition: str | None, wanted: Slice,
-    wants_tree: bool, wants_hex: bool, form: str | None, names: tuple[str, ...], ranges: bool, target: str | None,
-    file_form: Form | None, by_line: bool, quiet: bool, salvage: bool, settings: tuple[str, ...], threads: int,
-    protocols: dict[str, Any], out: Printer,
+    sources: list[str], frame: int | None, hex_text: str | None, as_: str | None, condition: Condition | None,
+    wanted: Slice, wants_tree: bool, wants_hex: bool, form: str | None, names: tuple[str, ...], ranges: bool,
+    target: str | None, file_form: Form | None, by_line: bool, quiet: bool, salvage: bool, settings: tuple[str, ...],
+    threads: int, protocols: dict[str, Any], out: Printer,
 ) -> int:  # fmt: skip
     """Show the packets of a capture: a line each, trees, or JSON.
 
@@ -102,7 +104,7 @@ def dissect(  # noqa: C901 - one branch a kind of result
 
         check_fields(names, protocols.values())
     if condition is not None and (frame is not None or hex_text is not None):
-        raise click.UsageError("-Y chooses among packets; --frame and --hex name one", click.get_current_context())
+        raise click.UsageError("-Y and -f choose packets; --frame and --hex name one", click.get_current_context())
     with contextlib.ExitStack() as stack:
         if hex_text is not None or as_ is not None:
             if target is not None:
@@ -114,17 +116,22 @@ def dissect(  # noqa: C901 - one branch a kind of result
             return 0
         capture = packets_of(sources, protocols, condition, salvage=salvage)
         stack.callback(capture.close)
+        capture.prepare(names)
         if form in ("arrow", "parquet"):
             from pktlab_cli.export import print_columns
 
             print_columns(capture, names, form, target, is_part=bool(frame) or wanted != Slice())
             return ending(capture.reader)
         out.eager = by_line or any(map(_is_stream, sources))
+        if prints and form in (None, "text") and not wants_hex and frame is None and takes_octets(out):
+            _put_lines(capture, wanted, threads, target, file_form, out)
+            return ending(capture.reader)
+        in_bulk = prints and frame is None and target is None and wanted == Slice()
+        if in_bulk and names:
+            _print_in_bulk(form or "", names, settings, capture, threads, out)
+            return ending(capture.reader)
         if prints and form in ROWS:
             rows = _rows(form, names, settings, capture, threads, out)
-            if frame is None and target is None and wanted == Slice():
-                watched_work(capture, putting(rows, out))
-                return ending(capture.reader)
             show = functools.partial(_show_row, rows, out)
         else:
             show = _show(form or "text", names, ranges, wants_hex, out, stack, capture) if prints else _show_nothing
@@ -147,6 +154,43 @@ def _rows(
     if header:
         print_header(names, layout, out)
     return Rows(capture, names, layout, threads=threads)
+
+
+def _put_lines(
+    capture: Capture | Selection, wanted: Slice, threads: int, target: str | None, form: Form | None, out: Printer
+) -> None:
+    """Print a line for each packet that is wanted, and write the packets to `target` if there is one."""
+    from pktlab.lines import Lines
+
+    lines = Lines(capture, threads=threads)
+    if target is None and wanted == Slice():
+        watched_work(capture, putting(lines, out), prints=True)
+        return
+    chosen = wanted.of(watched_items(capture, lines.each(), prints=True))
+    with contextlib.nullcontext() if target is None else written(target, capture.reader, form, flush=out.eager) as to:
+        for line in chosen:
+            if to is not None:
+                to.write(line.record)
+            put_octets(line.octets, out)
+
+
+def _print_in_bulk(
+    form: str, names: tuple[str, ...], settings: tuple[str, ...], capture: Capture | Selection, threads: int,
+    out: Printer,
+) -> None:  # fmt: skip
+    """Print chosen fields of all packets, as rows or as JSON objects."""
+    if form in ROWS:
+        watched_work(capture, putting(_rows(form, names, settings, capture, threads, out), out))
+        return
+    from pktlab.columns.printing import JsonLayout
+    from pktlab.rows import Rows
+
+    rows = Rows(capture, names, JsonLayout(is_item=form == "json"), threads=threads)
+    if form == "jsonl":
+        watched_work(capture, putting(rows, out))
+        return
+    with JsonArray(out) as array:
+        watched_work(capture, putting(map(array.put, rows), out))
 
 
 def _form(form: str | None, wants_tree: bool, names: tuple[str, ...]) -> str | None:

@@ -15,6 +15,7 @@ from pktlab_cli.progress import watched_work
 
 if TYPE_CHECKING:
     from pktlab.api import Capture, Selection
+    from pktlab_cli.options import Condition
 
 __all__ = ["FORMS", "export", "print_columns"]
 
@@ -36,7 +37,7 @@ FORMS = ("parquet", "arrow")
 @salvage_option
 @protocol_options
 def export(
-    sources: list[str], condition: str | None, names: tuple[str, ...], target: str, form: str | None, force: bool,
+    sources: list[str], condition: Condition | None, names: tuple[str, ...], target: str, form: str | None, force: bool,
     salvage: bool, protocols: dict[str, Any],
 ) -> int:  # fmt: skip
     """Write columns of captures to Parquet (.parquet) or Arrow (.arrow, .feather).
@@ -99,7 +100,7 @@ def print_columns(
 ) -> None:
     """Write columns to standard output, or to a file; `is_part` says that only some packets were asked for."""
     if is_part:
-        raise _misuse(f"-T {kind} is of all packets that pass -Y")
+        raise _misuse(f"-T {kind} is of all packets that pass -Y and -f")
     from pktlab.export import export as write
     from pktlab.export import export_to
 

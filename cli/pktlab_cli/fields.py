@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pktlab.columns.printing import Layout
     from pktlab_cli.printing import Printer
 
-__all__ = ["ROWS", "layout_of", "print_header", "put_octets", "putting", "settings_option"]
+__all__ = ["ROWS", "layout_of", "print_header", "put_octets", "putting", "settings_option", "takes_octets"]
 
 ROWS = ("fields", "csv")
 """Forms that are rows of fields."""
@@ -71,6 +71,12 @@ def put_octets(octets: bytes, out: Printer) -> None:
     stream.write(octets)
     if out.eager:
         stream.flush()
+
+
+def takes_octets(out: Printer) -> bool:
+    """Tell whether standard output is given text as it is: in UTF-8, without colours, and not to a terminal."""
+    is_utf8 = (getattr(sys.stdout, "encoding", None) or "").lower().replace("_", "-") in ("utf-8", "utf8")
+    return is_utf8 and not out.is_colored and not sys.stdout.isatty()
 
 
 def putting(rows: Iterable[bytes], out: Printer) -> Iterator[None]:

@@ -25,6 +25,7 @@ from pktlab_cli.progress import watched
 if TYPE_CHECKING:
     from pktlab.capture import CaptureReader, Merged
     from pktlab.summary import Summary
+    from pktlab_cli.options import Condition
 
 __all__ = ["info"]
 
@@ -44,7 +45,7 @@ __all__ = ["info"]
 @protocol_options
 @color_option
 def info(
-    files: tuple[str, ...], more_files: tuple[str, ...], condition: str | None, as_json: bool, salvage: bool,
+    files: tuple[str, ...], more_files: tuple[str, ...], condition: Condition | None, as_json: bool, salvage: bool,
     protocols: dict[str, Any], out: Printer,
 ) -> int:  # fmt: skip
     """Say what kind of file a capture is, what is in it, and how healthy it is.
@@ -72,7 +73,7 @@ def info(
 
 
 def _read(
-    name: str, protocols: dict[str, Any], condition: str | None, salvage: bool
+    name: str, protocols: dict[str, Any], condition: Condition | None, salvage: bool
 ) -> tuple[Summary, dict[str, Any], CaptureReader | Merged]:
     from pktlab.summary import Summary
 

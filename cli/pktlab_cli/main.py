@@ -68,6 +68,7 @@ cli = LazyGroup(
     lazy={
         "info": ("pktlab_cli.info:info", "What kind of file, what is in it, its health."),
         "dissect": ("pktlab_cli.dissect:dissect", "Show packets: a line each, a tree, JSON."),
+        "flows": ("pktlab_cli.flows:flows", "The conversations: who with whom, how much, how long."),
         "query": ("pktlab_cli.query:query", "Ask captures in SQL."),
         "export": ("pktlab_cli.export:export", "Write columns to Parquet or Arrow."),
         "checksum": (_CHECKSUM, "Judge, explain, fix, break and compute checksums."),

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pktlab.wire import Header
 
 __all__ = [
+    "Condition",
     "bytes_of",
     "color_option",
     "command",
@@ -38,6 +39,13 @@ __all__ = [
 ]
 
 Function = Callable[..., Any]
+
+
+class Condition(NamedTuple):
+    """What packets have to pass, both if there are two: a display filter, and one in libpcap's language."""
+
+    text: str | None
+    bpf: str | None
 
 
 def command(name: str, *examples: str, **more: Any) -> Callable[[Function], click.Command]:
@@ -121,9 +129,18 @@ def color_option(function: Function) -> Function:
     return wrapper
 
 
-filter_option = click.option(
-    "-Y", "--where", "condition", metavar="FILTER", help="Only packets that pass FILTER, written as in Wireshark."
-)
+def filter_option(function: Function) -> Function:
+    """Give `function` a ``condition``, the `Condition` that packets have to pass; None if there is none."""
+
+    @click.option("-f", "bpf", metavar="FILTER", help="Only packets that pass FILTER, written as for tcpdump.")
+    @click.option("-Y", "--where", "text", metavar="FILTER", help="Only packets that pass FILTER, as in Wireshark.")
+    @functools.wraps(function)
+    def wrapper(bpf: str | None, text: str | None, **options: Any) -> Any:
+        return function(condition=None if bpf is None and text is None else Condition(text, bpf), **options)
+
+    return wrapper
+
+
 salvage_option = click.option(
     "--salvage", is_flag=True, help="Go on behind damage with the next packet that can be proven; say what was skipped."
 )
@@ -140,7 +157,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 def packets_of(
     source: str | Sequence[str] | None,
     protocols: dict[str, type[Header]],
-    condition: str | None = None,
+    condition: Condition | None = None,
     *,
     salvage: bool = False,
 ) -> Capture | Selection:
@@ -157,7 +174,8 @@ def packets_of(
         return api.open(source, protocols=protocols, salvage=salvage)
     from pktlab.columns.filters import compile_filter
 
-    chosen = compile_filter(condition, protocols)  # before a word is read: standard input may be slow
+    # before a word is read: standard input may be slow
+    chosen = compile_filter(condition.text, protocols, bpf=condition.bpf)
     return api.open(source, protocols=protocols, salvage=salvage).where(chosen)
 
 

@@ -6,7 +6,6 @@ it can act on a terminal either.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -14,6 +13,8 @@ from types import TracebackType
 from typing import Any, Self, TextIO
 
 import click
+
+from pktlab.jsontext import json_text
 
 __all__ = ["JsonArray", "Printer", "count", "escape", "is_colored", "json_text", "table", "wrapped"]
 
@@ -117,6 +118,11 @@ class JsonArray:
         self._out.line("[" if self._waiting is None else f"{self._waiting},")
         self._waiting = "\n".join(f"  {line}" for line in json_text(value, indent=2).splitlines())
 
+    def put(self, items: bytes) -> bytes:
+        """Return items that come with a comma and a newline in front of each, as they are to be printed."""
+        is_first, self._waiting = self._waiting is None, ""
+        return b"[" + items[1:] if is_first else items
+
     def __enter__(self) -> Self:
         return self
 
@@ -125,15 +131,6 @@ class JsonArray:
     ) -> None:
         if kind is None or not issubclass(kind, OSError):
             self._out.line("[]" if self._waiting is None else f"{self._waiting}\n]")
-
-
-def json_text(value: Any, indent: int | None = None) -> str:
-    r"""Return `value` as JSON in ASCII.
-
-    >>> json_text({"name": "é\x1b\x7f"})
-    '{"name": "\\u00e9\\u001b\\u007f"}'
-    """
-    return json.dumps(value, indent=indent).replace("\x7f", "\\u007f")
 
 
 def count(number: int, noun: str) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pktlab.api import Capture, Packet, Selection
     from pktlab.capture import Record
 
-__all__ = ["watched", "watched_records", "watched_work"]
+__all__ = ["watched", "watched_items", "watched_records", "watched_work"]
 
 Item = TypeVar("Item")
 
@@ -32,8 +32,13 @@ def watched(capture: Capture | Selection, *, prints: bool = False) -> Iterator[P
 
     `prints`: the packets are printed while they are read, so on a terminal there is no room for a bar.
     """
+    return watched_items(capture, capture, prints=prints)
+
+
+def watched_items(capture: Capture | Selection, items: Iterable[Item], *, prints: bool = False) -> Iterator[Item]:
+    """Yield `items`, that something makes of the packets of `capture`, one for each; a bar and a last word as above."""
     try:
-        yield from _with_bar(capture, capture, prints)
+        yield from _with_bar(capture, items, prints)
     finally:
         _tell_unknown(capture)
 
@@ -45,10 +50,10 @@ def _tell_unknown(capture: Capture | Selection) -> None:
         note(f"{capture.name}: packet {number}: {what} is not read, such packets are shown as bytes")
 
 
-def watched_work(capture: Capture | Selection, steps: Iterable[object]) -> None:
+def watched_work(capture: Capture | Selection, steps: Iterable[object], *, prints: bool = False) -> None:
     """Run work on a capture to its end, step by step; a bar and a last word as of `watched`."""
     try:
-        for _ in _with_bar(capture, steps, prints=False, look_at_each=True):
+        for _ in _with_bar(capture, steps, prints, look_at_each=True):
             pass
     finally:
         _tell_unknown(capture)
@@ -56,10 +61,7 @@ def watched_work(capture: Capture | Selection, steps: Iterable[object]) -> None:
 
 def watched_records(capture: Capture | Selection) -> Iterator[Record]:
     """Yield the records of `capture`, for work that does not ask what is in them; a bar as of `watched`."""
-    try:
-        yield from _with_bar(capture, capture.records(), prints=False)
-    finally:
-        _tell_unknown(capture)
+    return watched_items(capture, capture.records())
 
 
 def _with_bar(

@@ -7,7 +7,6 @@ written live, for somebody to read while it grows, goes to its name at once.
 
 from __future__ import annotations
 
-import gzip
 import os
 import sys
 from collections.abc import Callable
@@ -140,6 +139,8 @@ def _packer(target: Target, compression: str | None) -> Callable[[IO[bytes]], IO
     if compression is None:
         return None
     if compression == "gzip":
+        import gzip
+
         return lambda sink: cast("IO[bytes]", gzip.GzipFile(fileobj=sink, mode="wb", mtime=0))
     if compression != "zstd":
         raise ValueError(f"compression is 'gzip', 'zstd' or None, not {compression!r}")

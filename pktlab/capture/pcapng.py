@@ -25,6 +25,7 @@ from pktlab.capture.blocks import (
     SECTION_HEADER,
     SIMPLE_PACKET,
     Blocks,
+    Layout,
 )
 from pktlab.capture.linktypes import MIN_LONGEST, max_packet_len
 from pktlab.capture.other_blocks import MAX_KEPT_LEN, MIN_KEPT_LEN, Block
@@ -107,9 +108,10 @@ class PcapngDecoder:
         self.window.pos += self._blocks.total
         self._blocks.total = 0
 
-    def options_at(self, data: bytes, stop: int) -> list[opt.Option]:
-        """Return the options that `data`, which end at `stop`, hold; for packets that somebody else found."""
-        return opt.parse_options(data, 0, stop, self._blocks.layout.option)[0]
+    @property
+    def layout(self) -> Layout:
+        """How numbers lie in the present section; for packets that somebody else finds."""
+        return self._blocks.layout
 
     def records(self, number: int | None = None) -> Iterator[Record]:
         """Yield the packets in file order; sections and interfaces are noted on the way.
@@ -280,16 +282,17 @@ class PcapngDecoder:
         if options_at >= end:
             return record, ""
         found, flaw = opt.parse_options(window.data, options_at, end, blocks.layout.option)
-        self.apply_options(record, found)
+        apply_options(record, found, blocks.layout)
         return record, flaw
 
-    def apply_options(self, record: Record, found: list[opt.Option]) -> None:
-        """Give a packet what the options of its block say."""
-        record.comments = _comments(found)
-        for code, value in found:
-            if code == opt.EPB_FLAGS and len(value) == 4:
-                record.flags = int.from_bytes(value, self._blocks.layout.byte_order)
-                record.fcs_len = record.flags >> 5 & 0xF or record.fcs_len  # bits 5 to 8, section 4.3.1
+
+def apply_options(record: Record, found: list[opt.Option], layout: Layout) -> None:
+    """Give a packet what the options of its block say."""
+    record.comments = _comments(found)
+    for code, value in found:
+        if code == opt.EPB_FLAGS and len(value) == 4:
+            record.flags = int.from_bytes(value, layout.byte_order)
+            record.fcs_len = record.flags >> 5 & 0xF or record.fcs_len  # bits 5 to 8, section 4.3.1
 
 
 def _text(found: list[opt.Option], code: int) -> str:

@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Literal, Protocol
 
-from pktlab.capture.hexdump import HexDumpDecoder, is_hex_dump
 from pktlab.capture.other_blocks import Block, block_names, interface_drops
 from pktlab.capture.pcap import PCAP_MAGICS, PcapDecoder
 from pktlab.capture.pcapng import PCAPNG_MAGIC, PcapngDecoder
@@ -179,6 +178,11 @@ class CaptureReader:
         return self._file.is_regular
 
     @property
+    def size(self) -> int | None:
+        """Bytes of a file on a disk, packed as they are there; None for a pipe, whose end is not known."""
+        return self._file.size
+
+    @property
     def salvages(self) -> bool:
         """Whether reading goes on behind damage."""
         return self._salvage
@@ -261,8 +265,11 @@ def _find_decoder(name: str, window: Window, compression: str | None) -> _Decode
         return PcapngDecoder(name, window)
     if window.trouble and have < MAGIC_LEN:
         raise CaptureError(f"{name}: {window.trouble}")
-    if _is_text(head) and window.fill(_DUMP_SAMPLE_LEN) and is_hex_dump(_text_at(window)):
-        return HexDumpDecoder(name, window)
+    if _is_text(head) and window.fill(_DUMP_SAMPLE_LEN):
+        from pktlab.capture.hexdump import HexDumpDecoder, is_hex_dump  # whose patterns take 5 ms to compile
+
+        if is_hex_dump(_text_at(window)):
+            return HexDumpDecoder(name, window)
     inside = f"holds {compression} data of something that " if compression else ""
     raise CaptureError(f"{name}: {inside}is not a capture (pcap, pcapng): {_looks_like(head)}")
 

@@ -93,10 +93,16 @@ class FileChunks:
     @property
     def is_regular(self) -> bool:
         """Whether it is a file on a disk, whose bytes are there for the asking."""
+        return self.size is not None
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of a file on a disk; None if it is none."""
         try:
-            return stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)  # type: ignore[attr-defined]
+            status = os.fstat(self._file.fileno())  # type: ignore[attr-defined]
         except (AttributeError, OSError, ValueError):
-            return False
+            return None
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def close(self) -> None:
         """Close the file if it was opened here."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -72,14 +72,26 @@ def to_pandas(table: Table) -> Any:
 
 
 def _array(column: TableColumn) -> Any:
-    missing = None if column.valid.all() else ~column.valid
     kind = _TYPES[column.kind]
     if column.kind == "text":
-        codes = pa.array(column.values, pa.int32(), mask=missing)
-        return pa.DictionaryArray.from_arrays(codes, pa.array(column.words, pa.string()))
-    if column.kind == "time":
-        return pa.array(column.values.view(np.int64), pa.int64(), mask=missing).view(kind)
-    return pa.array(column.values, kind, mask=missing)
+        return pa.DictionaryArray.from_arrays(_numbers(column, pa.int32()), _words(column.words))
+    if column.kind == "bytes":
+        return pa.array(column.to_list(), kind)
+    return _numbers(column, kind)
+
+
+def _numbers(column: TableColumn, kind: Any) -> Any:
+    """Return an array over the same memory; `pyarrow.array` would import pandas to ask whether that knows it."""
+    values = np.packbits(column.values, bitorder="little") if column.kind == "bool" else column.values
+    missing = None if column.valid.all() else pa.py_buffer(np.packbits(column.valid, bitorder="little"))
+    return pa.Array.from_buffers(kind, len(column), [missing, pa.py_buffer(np.ascontiguousarray(values))])
+
+
+def _words(words: Sequence[str]) -> Any:
+    """Return text as an array, without `pyarrow.array` too."""
+    octets = [word.encode() for word in words]
+    ends = np.cumsum([0, *map(len, octets)], dtype=np.int32)
+    return pa.Array.from_buffers(pa.string(), len(words), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(octets))])
 
 
 # ---- files

@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,12 @@ import numpy as np
 from pktlab.capture import CaptureReader
 from pktlab.columns.batches import Batch, Columns
 from pktlab.columns.cells import Wanted, from_array, from_values
-from pktlab.columns.table import Table
+from pktlab.columns.filters import Clock, Filter
+from pktlab.columns.filters.occurrences import Moments
+from pktlab.columns.table import Table, joined
+from pktlab.columns.tracking import Tracker
+from pktlab.columns.where import Where
+from pktlab.flows import FlowTable, Fragments
 from pktlab.wire.bindings import Binding
 
 __all__ = ["bulk_tables"]
@@ -23,31 +29,65 @@ Piece = tuple[Batch, slice]
 
 
 def bulk_tables(
-    reader: CaptureReader, columns: Sequence[Wanted], bindings: Sequence[Binding] = (), *, size: int, threads: int = 0
+    reader: CaptureReader,
+    columns: Sequence[Wanted],
+    bindings: Sequence[Binding] = (),
+    *,
+    size: int,
+    threads: int = 0,
+    chosen: Filter | None = None,
+    before: Table | None = None,
+    clock: Clock | None = None,
+    fragments: Fragments | None = None,
+    flow_table: FlowTable | None = None,
 ) -> Iterator[Table]:
     """Yield the packets of a capture as tables.
 
     Parameters
     ----------
-    reader : a capture of which nothing was read yet
     size : rows of a table; the last one has fewer, and one without rows comes only if there is nothing at all
     threads : 0 for as many as there are cores; a pipe is read on one, and handed on as it comes
-    """
+    chosen : the filter; None lets all pass
+    before : the packets that were read already, and pass; clock : went over all that were read already; fragments,
+        flow_table : what they left behind
+    """  # fmt: skip
     threads = threads or os.cpu_count() or 1
-    read = Columns([one.source.name for one in columns], bindings)
-    batches = (batch for batch, _ in read.read(reader, _nothing, threads=threads))
+    clock = Clock() if clock is None else clock
+    start = 0
+    while before is not None and len(before) - start >= size:
+        yield before.slice(start, start + size)
+        start += size
+    before = None if before is None or start == len(before) else before.slice(start, len(before))
+    where = None if chosen is None else Where(chosen, bindings, clock)
+    wanted = Columns([one.source.name for one in columns], bindings)
+    tracker = Tracker(flow_table) if wanted.tracks and flow_table is not None else None
+    read = wanted.read(
+        reader, _nothing, threads=threads, read=clock.count, fragments=fragments, where=where, tracker=tracker,
+        moments=Moments(clock.first_ns, clock.previous_ns),
+    )  # fmt: skip
     waits = reader.is_plain_file
-    yield from _converted(columns, _parts(batches, size, waits), threads if waits else 1)
+    parts = _parts((batch.picked() for batch, _ in read), size, waits, 0 if before is None else len(before))
+    tables = _converted(columns, parts, threads if waits else 1)
+    if before is not None:
+        yield joined([before, *islice(tables, 1)])
+        yield from tables
+    elif start:
+        yield from (table for table in tables if len(table))
+    else:
+        yield from tables
 
 
 def _nothing(_: Batch) -> None:
     """Do nothing with a batch before the exact reader's answers are in it."""
 
 
-def _parts(batches: Iterable[Batch], size: int, waits: bool) -> Iterator[list[Piece]]:
-    """Yield runs of pieces that have `size` packets, and a last one; with `waits` false, what is there at once."""
+def _parts(batches: Iterable[Batch], size: int, waits: bool, count: int) -> Iterator[list[Piece]]:
+    """Yield runs of pieces that have `size` packets, and a last one; with `waits` false, what is there at once.
+
+    count : packets that the first run lacks
+    """
     part: list[Piece] = []
-    count, given = 0, False
+    given = False
     for batch in batches:
         start = 0
         while start < batch.count:

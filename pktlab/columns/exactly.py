@@ -22,6 +22,7 @@ def exact_tables(
     *,
     size: int,
     chosen: Filter | None = None,
+    clock: Clock | None = None,
 ) -> Iterator[Table]:
     """Yield tables of the packets that pass.
 
@@ -31,11 +32,12 @@ def exact_tables(
     protocols : the user's own
     size : rows of a table; the last one has fewer, and one without rows comes only if there is nothing at all
     chosen : the filter; None lets all pass
+    clock : goes over the packets, for what comes after them
     """
     known = registry(protocols)
     rows: list[list[Any]] = []
     given = False
-    clock = Clock()
+    clock = Clock() if clock is None else clock
     for packet in packets:
         moments = clock.moments(packet.record.time_ns)
         if chosen is not None and not chosen.matches(packet, moments):

@@ -32,7 +32,8 @@ class Judged(NamedTuple):
     """The verdicts on the packets of a window; valid until the next one is asked for.
 
     protocols : of the rows of `verdicts`, uint8 of shape (protocols, packets), places in `VERDICTS`;
-    found, expected : uint16 of the same shape; exact : bool, shape (packets,): not judged here;
+    found, expected : uint16 of the same shape; codes : int64, shape (protocols,), a bit for each verdict given;
+    exact : bool, shape (packets,): not judged here;
     sources : int64, shape (2, packets): the two halves of the sender's address, see `Senders`
     """
 
@@ -42,6 +43,7 @@ class Judged(NamedTuple):
     verdicts: Array
     found: Array
     expected: Array
+    codes: Array
     sources: Array
 
 
@@ -62,21 +64,21 @@ def judged_windows(
     scan = Scan(reader, plan, partial(_sources, old, new), threads=threads, read=read)
     for walked, sources in scan:
         yield Judged(
-            walked.window, plan.protocols, walked.exact, walked.verdicts, walked.found, walked.expected, sources
-        )
+            walked.window, plan.protocols, walked.exact, walked.verdicts, walked.found, walked.expected, walked.codes,
+            sources,
+        )  # fmt: skip
 
 
 def _sources(old: Sequence[Place], new: Sequence[Place], walked: Walked) -> Array:
     """Return who sent each packet; of one in another's tunnel by IPv4, the IPv4 sender, as `Health` has it."""
     sources = walked.halves(new, 0)
-    by_ipv4 = walked.halves(old, _IPV4_KEY)
-    return np.where(by_ipv4[0] != 0, by_ipv4, sources)
+    return walked.halves(old, _IPV4_KEY, sources)
 
 
 def census(judged: Judged, skipped: Array) -> Array:
     """Return how often each verdict was given to packets that are not `skipped`: int64, shape (protocols, 8)."""
     counts = np.zeros((len(judged.protocols), 8), np.int64)
-    kernels.census(judged.verdicts, skipped, judged.window.count, counts)
+    kernels.census(judged.verdicts, judged.codes, skipped, judged.window.count, counts)
     return counts
 
 

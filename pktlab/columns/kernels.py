@@ -5,7 +5,7 @@ They know no protocol. `walk` is driven by the arrays of `rules.Rules`, `extract
 - every offset is held against the end of the captured bytes, and the buffer against `PAD` bytes behind the last packet;
 - whatever is not plain (a header that is cut or malformed, a fragment, a tail that has to be interpreted) is marked
   `EXACT` and left alone: the exact reader answers for it, so that no value and no verdict can differ;
-- tables come as arguments, and no global of another file is read, since Numba's cache would keep its old value.
+- they own no memory, and take tables as arguments: no global of another file, whose change nothing would notice.
 
 Multi-byte loads take the byte order of the machine; `SUPPORTED` says whether that is the little-endian one they are
 written for. Sums are taken over little-endian words and swapped at the end (RFC 1071 section 2(B)).
@@ -14,13 +14,11 @@ written for. Sums are taken over little-endian words and swapped at the end (RFC
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
+
+from pktlab.columns.compiled import inlined, intrinsic, ir, kernel, types
 
 __all__ = [
     "SUPPORTED", "census", "copy", "extract", "halve", "index_pcap", "index_pcapng", "is_compiled", "tally",
@@ -35,14 +33,10 @@ FIRST_SUM, ZERO = 16, 31  # as in `terms`
 HAND_OVER = 100  # no verdict: why it cannot be told is for the exact reader to say
 FULL, MORE, ODD = 0, 1, 2  # why indexing ended: no room, the bytes end, something that is no plain packet
 
-_options: dict[str, Any] = {"nogil": True, "cache": True}
-
 
 def is_compiled() -> bool:
-    """Tell whether the kernels lie compiled on the disk, or are in memory."""
-    cache = getattr(walk, "_cache", None)
-    known = getattr(getattr(cache, "_cache_file", None), "_index_path", "")
-    return bool(walk.signatures) or Path(known).is_file()
+    """Tell whether the kernels lie compiled on the disk: whether asking them takes no longer than loading them."""
+    return walk.is_stored
 
 
 @intrinsic
@@ -86,7 +80,7 @@ def _reversed(context: Any, number: Any) -> Any:
     return types.uint64(types.uint64), lambda context, builder, signature, arguments: builder.bswap(arguments[0])
 
 
-@njit(nogil=True, forceinline=True)
+@inlined
 def _word(address, width, little):
     """Return the number in `width` bytes, 1 to 8; the `PAD` behind a packet lets 8 be read anywhere in it."""
     word = _load64(address)
@@ -96,7 +90,7 @@ def _word(address, width, little):
     return np.int64(word << np.uint64(64 - 8 * width) >> np.uint64(64 - 8 * width))
 
 
-@njit(nogil=True, forceinline=True)
+@inlined
 def _sum(address, size):
     """Return the sum of `size` bytes as little-endian 16-bit words, not folded; an odd last byte starts a word."""
     total = np.uint64(0)
@@ -108,7 +102,7 @@ def _sum(address, size):
     return total
 
 
-@njit(nogil=True, forceinline=True)
+@inlined
 def _folded(total):
     """Return a sum of little-endian words as 16 bits in network byte order; 0 only for 0."""
     while total >> np.uint64(16):
@@ -116,7 +110,7 @@ def _folded(total):
     return np.int64((total & np.uint64(0xFF)) << np.uint64(8) | total >> np.uint64(8))
 
 
-@njit(nogil=True, forceinline=True)
+@inlined
 def _swapped(value):
     """Return a number that is added to sums of little-endian words, folded and with its two bytes exchanged."""
     while value >> 16:
@@ -124,7 +118,7 @@ def _swapped(value):
     return np.uint64((value & 0xFF) << 8 | value >> 8)
 
 
-@njit(**_options)
+@kernel
 def index_pcap(data, pos, end, little, fraction_ns, longest, fcs_len, starts, captured, lengths, times, links, fcs):
     """Find the packets of a pcap in `data` from `pos` up to `end`; return (how many, where the next starts, why)."""
     base, count = _address(data), 0
@@ -148,7 +142,7 @@ def index_pcap(data, pos, end, little, fraction_ns, longest, fcs_len, starts, ca
     return count, pos, FULL
 
 
-@njit(**_options)
+@kernel
 def index_pcapng(data, pos, end, little, interfaces, starts, captured, lengths, times, links, fcs, flags):
     """Find the enhanced packet blocks in `data` from `pos` up to `end`; as `index_pcap`.
 
@@ -203,14 +197,49 @@ def index_pcapng(data, pos, end, little, interfaces, starts, captured, lengths, 
     return count, pos, FULL
 
 
-@njit(**_options)
+LANE = np.dtype(
+    [
+        ("packet", "u8"),
+        ("start", "i8"),  # of the packet
+        ("pos", "i8"),  # of the header
+        ("end", "i8"),  # of what belongs to the header before
+        ("header_len", "i8"),
+        ("behind", "i8"),  # end of what belongs to this one
+        ("pending", "i8"),  # bits of what is wanted and not yet found
+        ("proto", "i8"),
+        ("address_at", "i8"),  # where the IP header is, -1 without one
+        ("flags", "i8"),
+        ("kind", "i4"),
+        ("next_lane", "i4"),
+        ("address_kind", "i4"),
+        ("cut", "?"),  # bytes of the packet are missing
+        ("at_buffer", "?"),  # only the captured bytes bound what is behind, no length
+        ("was_at_buffer", "?"),  # so it was in front of this header
+        ("overrun", "?"),  # its length reaches over the end
+        ("bounded", "?"),  # its length bounds what is behind
+        ("ip_overrun", "?"),
+        ("ip_at_buffer", "?"),
+        ("ip_overrun_at_buffer", "?"),
+        ("room", "i8", (3,)),
+        ("more", "i4"),  # up to 128 bytes
+    ]
+)
+"""How far a packet has been walked. Packets stand side by side, so that each step is taken by many of one kind."""
+LANES = 128
+"""Packets that are walked together: what is known of them stays in the first cache."""
+
+
+@kernel
 def walk(
     data, starts, captured, lengths, links, fcs, flags, count, firsts,
     heads, fields, sums, tests, branches, lookups, own, tables,
     here, deep, reach, slots, judged, need, every, pieces,
-    places, payloads, status, verdicts, found, expected,
+    lanes, numbers, order, told, waiting, turns,
+    places, payloads, status, verdicts, found, expected, codes,
 ):  # fmt: skip
     """Walk `count` packets from header to header, as far as something is needed; judge checksums on the way.
+
+    Packets that are at the same kind of header take each step together: what the arrays say of the kind is read once.
 
     Parameters
     ----------
@@ -222,205 +251,353 @@ def walk(
     slots, judged : int32 by kind: row of `places` and of `verdicts`, or -1
     need : bits of all that the query wants; every : every occurrence, not only the first
     pieces : fragments go to the exact reader
+    lanes, numbers, order, told, waiting, turns : room to work in, see `scan.Walked`
     places : int32, shape (slots, packets): where the first header of a kind starts in its packet; given as -1
     payloads : int32, of the same shape: bytes behind that header that belong to it; -1 where some are not there
     status : uint8 a packet, EXACT or 0
     verdicts : uint8, given as 0, and found, expected : uint16, shape (judged, packets)
+    codes : int64, shape (judged,), given as 0: a bit for each verdict that was given
     """
-    base = _address(data)
-    numbers = np.zeros(ZERO + 1, np.int64)
-    for packet in range(count):
+    group, rows, movers = order[0], order[1], order[2]
+    failed, follower, doubt = told[0], told[1], told[2]
+    turn = last = 0
+    for first in range(0, count, lanes.size):
+        size = min(lanes.size, count - first)
+        _begin(data, starts, captured, lengths, links, fcs, flags, first, size, firsts, tables, need, lanes, status)
+        for lane in range(size):
+            movers[lane] = lane
+        last = _send(movers, size, lanes, reach, waiting, turns, last)
+        while turn != last:
+            kind = np.int64(turns[turn])
+            turn = 0 if turn + 1 == turns.size else turn + 1
+            size = _enter(kind, heads, lanes, waiting, group, status)
+            _measure(data, kind, heads, fields, sums, tests, lanes, group, size, numbers, failed)
+            size, moved = _part(kind, heads, branches, lanes, group, size, failed, rows, movers, status)
+            if moved:
+                last = _send(movers, moved, lanes, reach, waiting, turns, last)
+            size = _bound(
+                kind, heads, sums, branches, here[kind], deep[kind], every, pieces, lanes, group, rows, size, numbers,
+                failed, status,
+            )  # fmt: skip
+            size = _note(kind, heads, slots[kind], every, lanes, group, rows, size, numbers, places, payloads, status)
+            if judged[kind] >= 0:
+                size = _judge(
+                    data, kind, heads, judged[kind], lanes, group, rows, size, verdicts, found, expected, codes, status
+                )
+            _suggest(kind, heads, lookups, own, tables, reach, rows, size, numbers, follower, doubt)
+            size = _follow(
+                data, kind, heads, tables, reach, lanes, group, rows, size, failed, follower, doubt, movers, status
+            )
+            last = _send(movers, size, lanes, reach, waiting, turns, last)
+
+
+@inlined
+def _begin(data, starts, captured, lengths, links, fcs, flags, first, size, firsts, tables, need, lanes, status):
+    """Put packets into lanes, in front of their first header."""
+    for place in range(np.uint64(size)):
+        packet, lane = np.uint64(first) + place, lanes[place]
         status[packet] = 0
-        start = starts[packet]
-        pos, end = start, start + captured[packet]
-        cut = captured[packet] < lengths[packet]
+        pos = starts[packet]
+        end = pos + captured[packet]
         if fcs[packet] > 0:
             end = max(pos, end - fcs[packet])
         kind = np.int64(firsts[links[packet]])
         if kind < 0:
             kind = np.int64(tables[-kind + (data[pos] >> 4)]) if pos < end else np.int64(0)
-        pending, at_buffer, proto = need, True, np.int64(0)
-        address_at, address_kind, ip_overrun, ip_at_buffer, ip_overrun_at_buffer = np.int64(-1), 0, False, False, False
-        while kind > 0 and pending & reach[kind]:
-            size = np.int64(heads[kind].size)
-            if pos >= end and size > 0:
-                break
-            if heads[kind].walked == 0 or pos + size > end:
-                status[packet] = EXACT
-                break
-            # ---- all numbers and conditions of the header
-            for place in range(heads[kind].field_first, heads[kind].field_last):
-                word = _load64(base + pos + fields[place].offset)
-                if not fields[place].little:
-                    word = _reversed(word)
-                value = np.int64(word >> np.uint64(fields[place].shift)) & fields[place].mask
-                numbers[place - heads[kind].field_first] = value * fields[place].factor
-            for place in range(heads[kind].sum_first, heads[kind].sum_last):
-                value = sums[place].constant + numbers[sums[place].left] + numbers[sums[place].right]
-                numbers[FIRST_SUM + place - heads[kind].sum_first] = value
-            failed = np.int64(0)
-            for place in range(heads[kind].test_first, heads[kind].test_last):
-                value = numbers[tests[place].number]
-                inside = np.int64(tests[place].least <= value) & np.int64(value <= tests[place].most)
-                failed |= (inside ^ tests[place].inside) << tests[place].group
-            if heads[kind].need >= 0 and failed >> heads[kind].need & 1:
-                status[packet] = EXACT
-                break
-            other = np.int64(0)
-            for place in range(heads[kind].branch_first, heads[kind].branch_last):
-                if other == 0 and not failed >> branches[place].group & 1:
-                    other = np.int64(branches[place].kind)
-            if other > 0:
-                kind = other
-                continue
-            # ---- its length
-            header_len = size
-            if heads[kind].tail >= 0:
-                header_len += numbers[heads[kind].tail]
-                if header_len < size or pos + header_len > end:
-                    status[packet] = EXACT
-                    break
-            is_plain = heads[kind].walked == 2 and header_len == size
-            if pending & deep[kind] and not is_plain:
-                status[packet] = EXACT
-                break
-            if not every:
-                pending &= ~here[kind]
-            if pieces:
-                is_piece = False
-                for place in range(heads[kind].piece_first, heads[kind].piece_last):
-                    is_piece |= not failed >> branches[place].group & 1
-                if is_piece:
-                    status[packet] = EXACT
-                    break
-            # ---- what its length gives to what is behind
-            behind, overrun, bounds_itself, was_at_buffer = end, False, False, at_buffer
-            if heads[kind].payload >= 0 and (heads[kind].open < 0 or failed >> heads[kind].open & 1):
-                payload = numbers[heads[kind].payload]
-                if heads[kind].payload >= FIRST_SUM:
-                    payload += sums[heads[kind].sum_first + heads[kind].payload - FIRST_SUM].header * header_len
-                if payload < 0:
-                    status[packet] = EXACT
-                    break
-                if payload > end - pos - header_len:
-                    overrun = True
+        lane.packet, lane.start, lane.pos, lane.end, lane.kind = packet, pos, pos, end, kind
+        lane.pending, lane.proto, lane.address_at, lane.address_kind = need, 0, -1, 0
+        lane.flags, lane.cut, lane.at_buffer = flags[packet], captured[packet] < lengths[packet], True
+        lane.ip_overrun = lane.ip_at_buffer = lane.ip_overrun_at_buffer = False
+
+
+@inlined
+def _send(movers, size, lanes, reach, waiting, turns, last):
+    """Let lanes wait for the turn of their kind, if something that is wanted can still come; return the ring's end."""
+    for place in range(np.uint64(size)):
+        lane = movers[place]
+        kind = lanes[lane].kind
+        if kind > 0 and lanes[lane].pending & reach[kind]:
+            if waiting[kind] < 0:
+                turns[last] = kind
+                last = 0 if last + 1 == turns.size else last + 1
+            lanes[lane].next_lane = waiting[kind]
+            waiting[kind] = lane
+    return last
+
+
+@inlined
+def _enter(kind, heads, lanes, waiting, group, status):
+    """Take the lanes that wait at a kind of header and have all of its fixed part; return how many."""
+    size, is_walked, count = np.int64(heads[kind].size), heads[kind].walked != 0, 0
+    lane = np.int64(waiting[kind])
+    waiting[kind] = -1
+    while lane >= 0:
+        left = lanes[lane].end - lanes[lane].pos
+        if is_walked and left >= size:
+            group[count] = lane
+            count += 1
+        elif left > 0 or size == 0:
+            status[lanes[lane].packet] = EXACT
+        lane = np.int64(lanes[lane].next_lane)
+    return count
+
+
+@inlined
+def _measure(data, kind, heads, fields, sums, tests, lanes, group, size, numbers, failed):
+    """Take all numbers of the headers, and test them: a bit in `failed` for each group of tests that does not hold."""
+    base = _address(data)
+    for row in range(np.uint64(size)):
+        failed[row] = base + lanes[group[row]].pos
+    for place in range(heads[kind].field_first, heads[kind].field_last):
+        values = numbers[place - heads[kind].field_first]
+        offset, little = fields[place].offset, fields[place].little
+        shift, mask, factor = np.uint64(fields[place].shift), fields[place].mask, fields[place].factor
+        for row in range(np.uint64(size)):
+            word = _load64(failed[row] + offset)
+            if not little:
+                word = _reversed(word)
+            values[row] = (np.int64(word >> shift) & mask) * factor
+    for place in range(heads[kind].sum_first, heads[kind].sum_last):
+        values, constant = numbers[FIRST_SUM + place - heads[kind].sum_first], sums[place].constant
+        left, right = numbers[sums[place].left], numbers[sums[place].right]
+        for row in range(np.uint64(size)):
+            values[row] = constant + left[row] + right[row]
+    for row in range(np.uint64(size)):
+        failed[row] = 0
+    for place in range(heads[kind].test_first, heads[kind].test_last):
+        values, inside, group_bit = numbers[tests[place].number], tests[place].inside, np.int64(tests[place].group)
+        least, most = tests[place].least, tests[place].most
+        for row in range(np.uint64(size)):
+            value = values[row]
+            failed[row] |= ((np.int64(least <= value) & np.int64(value <= most)) ^ inside) << group_bit
+
+
+@inlined
+def _part(kind, heads, branches, lanes, group, size, failed, rows, movers, status):
+    """Part what is malformed, and what is another kind of header, from the rest; return how many stay, and move."""
+    need, branch_first, branch_last = heads[kind].need, heads[kind].branch_first, heads[kind].branch_last
+    kept = moved = 0
+    for row in range(np.uint64(size)):
+        if need >= 0 and failed[row] >> need & 1:
+            status[lanes[group[row]].packet] = EXACT
+            continue
+        other = 0
+        for place in range(branch_first, branch_last):
+            if other == 0 and not failed[row] >> branches[place].group & 1:
+                other = branches[place].kind
+        if other > 0:
+            lanes[group[row]].kind = other
+            movers[moved] = group[row]
+            moved += 1
+        else:
+            rows[kept] = row
+            kept += 1
+    return kept, moved
+
+
+@inlined
+def _bound(
+    kind, heads, sums, branches, found_here, deep_here, every, pieces, lanes, group, rows, size, numbers, failed, status
+):
+    """Find how long the headers are, and what belongs to them; return how many stay in `rows`."""
+    head = heads[kind]
+    fixed, tail, payload_line, is_all_known = np.int64(head.size), head.tail, head.payload, head.walked == 2
+    times_header = sums[head.sum_first + payload_line - FIRST_SUM].header if payload_line >= FIRST_SUM else np.int64(0)
+    open_group, piece_first, piece_last = head.open, head.piece_first, head.piece_last if pieces else head.piece_first
+    tails, loads = numbers[max(tail, 0)], numbers[max(payload_line, 0)]
+    kept = 0
+    for place in range(np.uint64(size)):
+        row = rows[place]
+        lane = lanes[group[row]]
+        header_len = fixed + (tails[row] if tail >= 0 else np.int64(0))
+        left = lane.end - lane.pos - header_len
+        is_exact = header_len < fixed or left < 0
+        is_exact |= lane.pending & deep_here != 0 and not (is_all_known and header_len == fixed)
+        if not every:
+            lane.pending &= ~found_here
+        for piece in range(piece_first, piece_last):
+            is_exact |= not failed[row] >> branches[piece].group & 1
+        lane.was_at_buffer, lane.overrun, lane.bounded = lane.at_buffer, False, False
+        lane.header_len, lane.behind = header_len, lane.end
+        if payload_line >= 0 and (open_group < 0 or failed[row] >> open_group & 1):
+            payload = loads[row] + times_header * header_len
+            is_exact |= payload < 0
+            if payload > left:
+                lane.overrun = True
+            else:
+                lane.behind, lane.at_buffer, lane.bounded = lane.pos + header_len + payload, False, True
+        if is_exact:
+            status[lane.packet] = EXACT
+        else:
+            rows[kept] = row
+            kept += 1
+    return kept
+
+
+@inlined
+def _note(kind, heads, slot, every, lanes, group, rows, size, numbers, places, payloads, status):
+    """Note where the headers are, and what checksums behind them need of them; return how many stay in `rows`."""
+    head = heads[kind]
+    number, is_address = head.number, head.address_len > 0
+    if slot < 0 and number < 0 and not is_address:
+        return size
+    where, sizes, protos = places[max(slot, 0)], payloads[max(slot, 0)], numbers[max(number, 0)]
+    kept = 0
+    for place in range(np.uint64(size)):
+        row = rows[place]
+        lane = lanes[group[row]]
+        if slot >= 0 and where[lane.packet] < 0:
+            where[lane.packet] = lane.pos - lane.start
+            lacks = lane.overrun or lane.ip_overrun or (lane.cut and lane.at_buffer)
+            sizes[lane.packet] = -1 if lacks else lane.behind - lane.pos - lane.header_len
+        elif slot >= 0 and every:
+            status[lane.packet] = EXACT
+            continue
+        if number >= 0:
+            lane.proto = protos[row]
+        if is_address:
+            lane.address_at, lane.address_kind, lane.ip_overrun = lane.pos, kind, lane.overrun
+            lane.ip_overrun_at_buffer, lane.ip_at_buffer = lane.overrun and lane.was_at_buffer, lane.at_buffer
+        rows[kept] = row
+        kept += 1
+    return kept
+
+
+@inlined
+def _judge(data, kind, heads, slot, lanes, group, rows, size, verdicts, found, expected, codes, status):
+    """Judge the checksums of the headers; return how many stay in `rows`."""
+    head = heads[kind]
+    covers_header, has_pseudo, given = head.sum_header != 0, head.sum_pseudo != 0, np.int64(0)
+    is_told, fixed = head.sum_at >= 0, head.size if head.walked == 2 else -1
+    told, stored_sums, right_sums, base = verdicts[slot], found[slot], expected[slot], _address(data)
+    kept = 0
+    for place in range(np.uint64(size)):
+        row = rows[place]
+        lane = lanes[group[row]]
+        packet = lane.packet
+        if not is_told or told[packet] or (covers_header and lane.header_len != fixed):
+            status[packet] = EXACT
+            continue
+        at = lane.pos + head.sum_at
+        field = np.int64(data[at]) << 8 | np.int64(data[at + 1])
+        verdict, right = np.int64(0), np.int64(0)
+        if has_pseudo and lane.address_at < 0:
+            verdict = HAND_OVER
+        elif covers_header:
+            pass
+        elif lane.overrun:
+            verdict = UNVERIFIED if lane.was_at_buffer else HAND_OVER
+        elif not lane.bounded and lane.address_at >= 0:
+            if lane.ip_overrun:
+                verdict = UNVERIFIED if lane.ip_overrun_at_buffer else HAND_OVER
+            elif lane.cut and lane.ip_at_buffer:
+                verdict = UNVERIFIED
+        if field == 0 and head.zero_special and verdict != HAND_OVER:
+            is_absent = lane.address_at >= 0 and heads[lane.address_kind].may_leave_out
+            verdict = ABSENT if is_absent else HAND_OVER
+        if verdict == HAND_OVER:
+            status[packet] = EXACT
+            continue
+        if verdict == 0:
+            stop = lane.pos + lane.header_len if covers_header else lane.behind
+            whole, front = np.uint64(0), np.uint64(0)
+            address = heads[lane.address_kind]
+            for part in range(3 if has_pseudo else 1):
+                at = lane.pos if part == 0 else lane.address_at + (address.source if part == 1 else address.destination)
+                front = whole if part == 1 else front
+                whole += _sum(base + at, stop - lane.pos if part == 0 else np.int64(address.address_len))
+            if has_pseudo:
+                whole += _swapped(lane.proto) + _swapped(stop - lane.pos)
+                front = whole - front
+            at = lane.pos + head.sum_at
+            stored = np.uint64(data[at]) | np.uint64(data[at + 1]) << np.uint64(8)
+            right = ~_folded(whole - stored) & 0xFFFF
+            if right == 0:
+                right = np.int64(head.zero_as)
+            if _folded(whole) == 0xFFFF:
+                verdict = GOOD
+            elif has_pseudo and (field == _folded(front) or (lane.flags >= 0 and lane.flags & 0x200)):
+                verdict = PARTIAL
+            else:
+                verdict = BAD
+        told[packet], stored_sums[packet], right_sums[packet] = verdict, field, right
+        given |= 1 << verdict
+        rows[kept] = row
+        kept += 1
+    codes[slot] |= given
+    return kept
+
+
+@inlined
+def _suggest(kind, heads, lookups, own, tables, reach, rows, size, numbers, follower, doubt):
+    """Look up what the numbers say of what follows: a kind in `follower`, what may follow instead in `doubt`.
+
+    Where ports suggest a protocol, the packet decides: `doubt` has the bits of what is wanted of all that they suggest.
+    """
+    head = heads[kind]
+    for row in range(np.uint64(follower.size)):
+        follower[row] = doubt[row] = 0
+    for one in range(head.own_first, head.own_last):
+        if own[one].number < 0:
+            doubt[:] = reach[kind]
+            continue
+        values, value, other = numbers[own[one].number], own[one].value, own[one].kind
+        for place in range(np.uint64(size)):
+            row = rows[place]
+            if follower[row] == 0 and values[row] == value:
+                follower[row] = other
+    for one in range(head.next_first, head.next_last):
+        values, first, most = numbers[lookups[one].number], np.int64(lookups[one].table), np.int64(lookups[one].size)
+        table = tables[first : first + most]
+        for place in range(np.uint64(size)):
+            row = rows[place]
+            if 0 <= values[row] < most and follower[row] == 0:
+                if head.first_byte >= 0:
+                    doubt[row] |= reach[table[np.uint64(values[row])]]
                 else:
-                    behind, at_buffer, bounds_itself = pos + header_len + payload, False, True
-            if slots[kind] >= 0 and places[slots[kind], packet] < 0:
-                places[slots[kind], packet] = pos - start
-                lacks = overrun or ip_overrun or (cut and at_buffer)
-                payloads[slots[kind], packet] = -1 if lacks else behind - pos - header_len
-            elif slots[kind] >= 0 and every:
-                status[packet] = EXACT
-                break
-            if heads[kind].number >= 0:
-                proto = numbers[heads[kind].number]
-            if heads[kind].address_len > 0:
-                address_at, address_kind = pos, kind
-                ip_overrun, ip_overrun_at_buffer, ip_at_buffer = overrun, overrun and was_at_buffer, at_buffer
-            # ---- its checksum
-            slot = judged[kind]
-            if slot >= 0:
-                if heads[kind].sum_at < 0 or verdicts[slot, packet] or (heads[kind].sum_header and not is_plain):
-                    status[packet] = EXACT
-                    break
-                at = pos + heads[kind].sum_at
-                field = np.int64(data[at]) << 8 | np.int64(data[at + 1])
-                verdict, right = 0, np.int64(0)
-                if heads[kind].sum_pseudo and address_at < 0:
-                    verdict = HAND_OVER
-                elif not heads[kind].sum_header:
-                    if overrun:
-                        verdict = UNVERIFIED if was_at_buffer else HAND_OVER
-                    elif not bounds_itself and address_at >= 0:
-                        if ip_overrun:
-                            verdict = UNVERIFIED if ip_overrun_at_buffer else HAND_OVER
-                        elif cut and ip_at_buffer:
-                            verdict = UNVERIFIED
-                if heads[kind].zero_special and field == 0 and verdict != HAND_OVER:
-                    verdict = HAND_OVER
-                    if address_at >= 0 and heads[address_kind].may_leave_out:
-                        verdict = ABSENT
-                if verdict == HAND_OVER:
-                    status[packet] = EXACT
-                    break
-                if verdict == 0:
-                    stop = pos + header_len if heads[kind].sum_header else behind
-                    whole, front = np.uint64(0), np.uint64(0)
-                    for part in range(3 if heads[kind].sum_pseudo else 1):
-                        if part == 0:
-                            at, part_end = pos, stop
-                        elif part == 1:
-                            at = address_at + heads[address_kind].source
-                            part_end = at + heads[address_kind].address_len
-                        else:
-                            at = address_at + heads[address_kind].destination
-                            part_end = at + heads[address_kind].address_len
-                        total = _sum(base + at, part_end - at)
-                        whole += total
-                        if part:
-                            front += total
-                    if heads[kind].sum_pseudo:
-                        added = _swapped(proto) + _swapped(stop - pos)
-                        whole += added
-                        front += added
-                    at = pos + heads[kind].sum_at
-                    stored = np.uint64(data[at]) | np.uint64(data[at + 1]) << np.uint64(8)
-                    right = ~_folded(whole - stored) & 0xFFFF
-                    if right == 0:
-                        right = np.int64(heads[kind].zero_as)
-                    if _folded(whole) == 0xFFFF:
-                        verdict = GOOD
-                    elif heads[kind].sum_pseudo and (
-                        field == _folded(front) or (flags[packet] >= 0 and flags[packet] & 0x200)
-                    ):
-                        verdict = PARTIAL
-                    else:
-                        verdict = BAD
-                verdicts[slot, packet], found[slot, packet], expected[slot, packet] = verdict, field, right
-            # ---- what follows
-            if heads[kind].unless >= 0 and not failed >> heads[kind].unless & 1:
-                break
-            follower, after = np.int64(0), pos + header_len
-            for place in range(heads[kind].own_first, heads[kind].own_last):
-                if own[place].number < 0:
-                    if pending & reach[kind]:
-                        status[packet] = EXACT
-                elif follower == 0 and numbers[own[place].number] == own[place].value:
-                    follower = np.int64(own[place].kind)
-            if status[packet]:
-                break
-            if follower == 0:
-                for place in range(heads[kind].next_first, heads[kind].next_last):
-                    value = numbers[lookups[place].number]
-                    if follower == 0 and value < lookups[place].size:
-                        suggested = np.int64(tables[lookups[place].table + value])
-                        if heads[kind].first_byte < 0:
-                            follower = suggested
-                        elif pending & reach[suggested]:
-                            status[packet] = EXACT
-                if heads[kind].first_byte >= 0:
-                    if after < behind and pending & reach[tables[heads[kind].first_byte + data[after]]]:
-                        status[packet] = EXACT
-                    break
-                if follower > 0 and heads[kind].quotes and pending & reach[follower]:
-                    status[packet] = EXACT
-                    break
-                if follower == 0 and heads[kind].version >= 0:
-                    if not is_plain:
-                        status[packet] = EXACT
-                        break
-                    if after < behind:
-                        follower = np.int64(tables[heads[kind].version + (data[after] >> 4)])
-                if follower == 0:
-                    follower = np.int64(heads[kind].otherwise)
-            if follower > 0 and pending & reach[follower] and (not is_plain or header_len == 0):
-                status[packet] = EXACT
-                break
-            kind, pos, end = follower, after, behind
+                    follower[row] = table[np.uint64(values[row])]
 
 
-@njit(**_options)
+@inlined
+def _follow(
+    data, kind, heads, tables, reach, lanes, group, rows, size, failed, follower, doubt, movers, status
+):  # fmt: skip
+    """Find what follows the headers; return how many lanes go on, in `movers`."""
+    head = heads[kind]
+    unless, first_byte, version, otherwise = head.unless, head.first_byte, head.version, np.int64(head.otherwise)
+    quotes, fixed = head.quotes != 0, head.size if head.walked == 2 else -1
+    moved = 0
+    for place in range(np.uint64(size)):
+        row = rows[place]
+        lane = lanes[group[row]]
+        if unless >= 0 and not failed[row] >> unless & 1:
+            continue
+        pending, after, is_plain = lane.pending, lane.pos + lane.header_len, lane.header_len == fixed
+        other, is_last = follower[row], False
+        is_exact = pending & doubt[row] != 0
+        if other == 0:
+            if first_byte >= 0:
+                is_exact |= after < lane.behind and pending & reach[tables[first_byte + data[after]]] != 0
+                is_last = True
+            elif version >= 0:
+                is_exact |= not is_plain
+                if after < lane.behind:
+                    other = np.int64(tables[version + (data[after] >> 4)])
+            if other == 0:
+                other = otherwise
+        elif quotes and pending & reach[other]:
+            is_exact = True
+        is_exact |= not is_last and pending & reach[other] != 0 and (not is_plain or after == lane.pos)
+        if is_exact:
+            status[lane.packet] = EXACT
+        elif not is_last:
+            lane.kind, lane.pos, lane.end = other, after, lane.behind
+            movers[moved] = group[row]
+            moved += 1
+    return moved
+
+
+@kernel
 def extract(data, starts, places, count, offset, little, shift, mask, factor, values, origins):
     """Take a field of the headers at `places` into `values`, int64, where an earlier header has not given it.
 
@@ -438,7 +615,7 @@ def extract(data, starts, places, count, offset, little, shift, mask, factor, va
         origins[packet] = place
 
 
-@njit(**_options)
+@kernel
 def copy(data, starts, places, count, offset, values, origins):
     """Copy a field of as many bytes as `values`, uint8 of shape (packets, bytes), has; as `extract`."""
     for packet in range(count):
@@ -451,7 +628,7 @@ def copy(data, starts, places, count, offset, values, origins):
         origins[packet] = place
 
 
-@njit(**_options)
+@kernel
 def halve(data, starts, places, count, offset, width, mark, halves, origins):
     """Take addresses as two numbers, int64 of shape (2, packets), where an earlier header has not given one.
 
@@ -472,17 +649,21 @@ def halve(data, starts, places, count, offset, width, mark, halves, origins):
         origins[packet] = place
 
 
-@njit(**_options)
-def census(verdicts, skipped, count, counts):
-    """Count verdicts, uint8 of shape (protocols, packets), of packets that are not skipped; counts : int64, (…, 8)."""
+@kernel
+def census(verdicts, codes, skipped, count, counts):
+    """Count verdicts, uint8 of shape (protocols, packets), of packets that are not skipped; counts : int64, (…, 8).
+
+    codes : int64, shape (protocols,), 0 for those of which there is no verdict
+    """
     for protocol in range(len(verdicts)):
-        for packet in range(count):
-            code = verdicts[protocol, packet]
-            if code and not skipped[packet]:
-                counts[protocol, code] += 1
+        if codes[protocol]:
+            given, numbers = verdicts[protocol], counts[protocol]
+            for packet in range(np.uint64(count)):
+                numbers[given[packet] & np.uint8(7)] += not skipped[packet]
+            numbers[0] = 0
 
 
-@njit(**_options)
+@kernel
 def tally(halves, verdicts, present, skipped, count, keys, used, counts, owners):
     """Count verdicts by sender, in a table that is not let grow.
 

@@ -1,25 +1,25 @@
-"""The kernel that prints: rows of values as text, at the speed of memory.
+"""The kernels that print: rows of values, and lines of what headers say, as text at the speed of memory.
 
 What stands around and between values (a separator, a name, quotes) comes as bytes, so that one kernel prints tables and
-JSON alike. Text is what `Row.text` gives for the same value; tests hold the two together.
+JSON alike, and the other all protocols. Text is what `Row.text` and `Header.summary` give for the same packet; tests
+hold the two together.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
 
-__all__ = ["DECIMAL", "HEX", "IPV4", "IPV6", "MAC", "TIME", "WIDTHS", "WORD", "format_rows"]
+from pktlab.columns.compiled import called, inlined, intrinsic, ir, kernel, types
+
+__all__ = [
+    "DECIMAL", "HEX", "IPV4", "IPV6", "MAC", "SKIP", "TEXT", "TIME", "WIDTHS", "WORD", "format_lines", "format_rows",
+]  # fmt: skip
 
 DECIMAL, HEX, IPV4, MAC, IPV6, TIME, WORD = range(7)
 WIDTHS = (20, 18, 15, 17, 45, 32, 0)
 """Most bytes that a value of each kind takes; a word is as long as it is."""
-
-_options: dict[str, Any] = {"nogil": True, "cache": True}
+TEXT, SKIP = 7, 8
+GOOD, BAD = 1, 2  # places in `scan.VERDICTS`
 
 
 @intrinsic
@@ -45,36 +45,85 @@ def _put(context, address, value):
     return types.int64(types.int64, types.int64), generate
 
 
-@njit(nogil=True, forceinline=True)
+@intrinsic
+def _load64(context, address):
+    """Return the 8 bytes at an address as a number; the caller has seen to it that they are there."""
+
+    def generate(context, builder, signature, arguments):
+        load = builder.load(builder.inttoptr(arguments[0], ir.IntType(64).as_pointer()))
+        load.align = 1
+        return load
+
+    return types.uint64(types.int64), generate
+
+
+@intrinsic
+def _store64(context, address, value):
+    """Store 8 bytes; the caller has seen to it that there is room."""
+
+    def generate(context, builder, signature, arguments):
+        place = builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
+        builder.store(arguments[1], place).align = 1
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.uint64), generate
+
+
+@intrinsic
+def _reversed(context, number):
+    """Return a number of 8 bytes with its bytes in the other order."""
+    return types.uint64(types.uint64), lambda context, builder, signature, arguments: builder.bswap(arguments[0])
+
+
+@inlined
+def _put_text(at, source, length):
+    """Put bytes that lie at an address, 8 at a time: behind them and behind what is printed is room for 7 more."""
+    for place in range(0, length, 8):
+        _store64(at + place, _load64(source + place))
+    return at + length
+
+
+@inlined
+def _put_pair(at, number):
+    """Put two digits, of a number under 100."""
+    tens = number * 103 >> 10
+    return _put(_put(at, 48 + tens), 48 + number - 10 * tens)
+
+
+@called
 def _put_digits(at, value, count):
-    """Put `count` decimal digits of a number."""
-    power = np.int64(1)
-    for _ in range(count - 1):
-        power *= 10
-    for _ in range(count):
-        digit = value // power
-        at = _put(at, 48 + digit)
-        value -= digit * power
-        power //= 10
-    return at
+    """Put `count` decimal digits of a number that is not negative."""
+    left, place = np.uint64(value), at + count
+    while place - at >= 2:
+        rest = left // np.uint64(100)
+        place -= 2
+        _put_pair(place, np.int64(left - rest * np.uint64(100)))
+        left = rest
+    if place > at:
+        _put(at, 48 + np.int64(left))
+    return at + count
 
 
-@njit(nogil=True, forceinline=True)
+@called
+def _count_digits(value):
+    """Return how many decimal digits a number has that is not negative."""
+    count, bound = 1, np.uint64(10)
+    while count < 19 and np.uint64(value) >= bound:
+        count += 1
+        bound *= np.uint64(10)
+    return count
+
+
+@called
 def _put_decimal(at, value):
     """Put a number."""
     if value < 0:
         at = _put(at, 45)
         value = -value
-    count, bound = 1, np.int64(10)
-    while count < 18 and value >= bound:
-        count += 1
-        bound *= 10
-    if count == 18 and value >= bound:
-        count = 19
-    return _put_digits(at, value, count)
+    return _put_digits(at, value, _count_digits(value))
 
 
-@njit(nogil=True, forceinline=True)
+@inlined
 def _put_hex(at, value, digits):
     """Put hex digits, lower case, leading zeros too."""
     for place in range(digits - 1, -1, -1):
@@ -83,17 +132,34 @@ def _put_hex(at, value, digits):
     return at
 
 
-@njit(nogil=True, forceinline=True)
+@called
 def _put_ipv4(at, value):
     """Put an address of 4 bytes."""
     for place in range(3, -1, -1):
-        at = _put_decimal(at, value >> (8 * place) & 255)
+        octet = value >> (8 * place) & 255
+        if octet >= 100:
+            hundreds = octet * 41 >> 12
+            at = _put_pair(_put(at, 48 + hundreds), octet - 100 * hundreds)
+        elif octet >= 10:
+            at = _put_pair(at, octet)
+        else:
+            at = _put(at, 48 + octet)
         if place:
             at = _put(at, 46)
     return at
 
 
-@njit(nogil=True, forceinline=True)
+@called
+def _put_mac(at, value):
+    """Put an address of 6 bytes."""
+    for place in range(5, -1, -1):
+        at = _put_hex(at, value >> (8 * place), 2)
+        if place:
+            at = _put(at, 58)
+    return at
+
+
+@called
 def _put_ipv6(at, high, low):
     """Put an address of 16 bytes, given as two halves (RFC 5952)."""
     best, best_len, run, run_len = -1, 0, -1, 0
@@ -134,7 +200,7 @@ def _put_ipv6(at, high, low):
     return at
 
 
-@njit(**_options)
+@kernel
 def format_rows(values, lows, has, skipped, count, kinds, digits, texts, text_at, words_at, out, ends):
     """Print rows, and return how many bytes were written.
 
@@ -168,10 +234,7 @@ def format_rows(values, lows, has, skipped, count, kinds, digits, texts, text_at
                 elif kind == IPV4:
                     at = _put_ipv4(at, value)
                 elif kind == MAC:
-                    for place in range(5, -1, -1):
-                        at = _put_hex(at, value >> (8 * place), 2)
-                        if place:
-                            at = _put(at, 58)
+                    at = _put_mac(at, value)
                 elif kind == IPV6:
                     at = _put_ipv6(at, value, lows[column, row])
                 elif kind == TIME:
@@ -190,3 +253,172 @@ def format_rows(values, lows, has, skipped, count, kinds, digits, texts, text_at
                 at = _put(at, np.int64(texts[byte]))
         ends[row] = at - base
     return at - base
+
+
+@inlined
+def _number(base, op):
+    """Return the number that an op takes of the bytes at `base`."""
+    word = _load64(base + op.offset)
+    if not op.little:
+        word = _reversed(word)
+    return (np.int64(word >> np.uint64(op.shift)) & op.mask) * op.factor + op.constant
+
+
+@called
+def _may_stand(start, end, group, glances, ranges):
+    """Tell whether bytes may stand the glances of a group; none is always stood."""
+    for place in range(group.first, group.last):
+        if start + glances[place].offset + glances[place].width > end:
+            return False
+        word = _reversed(_load64(start + glances[place].offset))
+        number = np.int64(word >> np.uint64(64 - 8 * glances[place].width))
+        found = False
+        for each in range(glances[place].first, glances[place].last):
+            found |= ranges[each, 0] <= number and number <= ranges[each, 1]
+        if not found:
+            return False
+    return True
+
+
+@kernel
+def format_lines(
+    data, starts, captured, places, payloads, verdicts, found, expected, count,
+    first, micros, negative, timed, number_width, time_width,
+    phrases, ops, words, texts, marks, hints, suggestions, groups, glances, ranges, steps, most, order,
+    asked, out, ends,
+):  # fmt: skip
+    """Print a line for each packet that is not asked about elsewhere; return how many bytes were written.
+
+    Parameters
+    ----------
+    data, starts, captured : of the window; places, payloads, verdicts, found, expected : of the walk over it
+    first : number of the first packet; micros : int64, its time, not negative; negative, timed : bool
+    number_width, time_width : of the columns in front
+    phrases : what a header says, by row of `places`; a header of the last row says more than can be printed here
+    ops : pieces of phrases; words : int32, shape (words, 2), place and length in `texts`
+    marks : the same by row of `verdicts` and verdict, what is added to the line
+    hints : ops whose numbers suggest, by `suggestions`, what is behind a header
+    groups, glances, ranges : what the bytes have to be that are suggested
+    steps : uint8, shape (tables, 256, 257), how far options reach by their first two bytes, see `tails`
+    most : bytes that no line is longer than
+    order : int64, room for as many as there are phrases
+    asked : bool, in and out: the line is made elsewhere, since kernels cannot say it
+    out : uint8; ends : int64, out: where each line ends in it
+    """
+    base, begin, text = _address(data), _address(out), _address(texts)
+    at, limit = begin, begin + out.size - most
+    rows = len(phrases) - 1
+    for packet in range(count):
+        ends[packet] = at - begin
+        if asked[packet]:
+            continue
+        # ---- the headers, outermost first
+        told, is_plain = 0, places[rows, packet] < 0 and at <= limit
+        for row in range(rows):
+            place = places[row, packet]
+            if place >= 0:
+                into = told
+                while into > 0 and places[order[into - 1], packet] > place:
+                    order[into] = order[into - 1]
+                    into -= 1
+                order[into] = row
+                told += 1
+                if phrases[row].steps >= 0:
+                    start = base + starts[packet] + place
+                    option = start + phrases[row].size
+                    end = option + _number(start, hints[phrases[row].tail])
+                    while option < end:
+                        pair = np.int64(_load64(option) & np.uint64(0xFFFF))
+                        step = np.int64(steps[phrases[row].steps, pair & 255, 256])
+                        if step == 0 and option + 1 < end:
+                            step = np.int64(steps[phrases[row].steps, pair & 255, pair >> 8])
+                        if step == 255:
+                            break
+                        option += step
+                        if step == 0 or option > end:
+                            is_plain = False
+                            break
+                judged = phrases[row].judged
+                if judged >= 0:
+                    verdict = verdicts[judged, packet]
+                    is_plain &= verdict > 0 and verdict != BAD
+                    is_plain &= verdict != GOOD or found[judged, packet] != 0xFFFF or expected[judged, packet] != 0
+        if told == 0 or not is_plain:
+            asked[packet] = True
+            continue
+        # ---- what may be behind the last one
+        row = order[told - 1]
+        start = base + starts[packet] + places[row, packet]
+        if phrases[row].guesses:
+            behind = start + phrases[row].size
+            if phrases[row].tail >= 0:
+                behind += _number(start, hints[phrases[row].tail])
+            end = behind + payloads[row, packet]
+            if payloads[row, packet] < 0:
+                end = base + starts[packet] + captured[packet]
+            if behind < end:
+                is_suggested = False
+                for hint in range(phrases[row].hint_first, phrases[row].hint_last):
+                    number = _number(start, hints[hint])
+                    if 0 <= number < hints[hint].last:
+                        group = suggestions[hints[hint].first + number]
+                        is_suggested |= group > 0 and _may_stand(behind, end, groups[group], glances, ranges)
+                byte = np.int64(_load64(behind) & np.uint64(255))
+                group = suggestions[phrases[row].by_byte + byte]
+                if is_suggested or (group > 0 and _may_stand(behind, end, groups[group], glances, ranges)):
+                    asked[packet] = True
+                    continue
+        # ---- number and time
+        for _ in range(_count_digits(first + packet), number_width):
+            at = _put(at, 32)
+        at = _put(_put_decimal(at, first + packet), 32)
+        if timed[packet]:
+            whole = micros[packet] // 1_000_000
+            for _ in range(_count_digits(whole) + 7 + negative[packet], time_width):
+                at = _put(at, 32)
+            if negative[packet]:
+                at = _put(at, 45)
+            at = _put_digits(_put(_put_decimal(at, whole), 46), micros[packet] - whole * 1_000_000, 6)
+        else:
+            for _ in range(1, time_width):
+                at = _put(at, 32)
+            at = _put(at, 45)
+        at = _put(at, 32)
+        # ---- what each header says
+        for place in range(told):
+            at = _put(at, 32)
+            row = order[place]
+            start = base + starts[packet] + places[row, packet]
+            op, last = phrases[row].op_first, phrases[row].op_last
+            while op < last:
+                kind = ops[op].kind
+                if kind == TEXT:
+                    at = _put_text(at, text + ops[op].first, np.int64(ops[op].last))
+                elif kind == IPV4:
+                    at = _put_ipv4(at, np.int64(_reversed(_load64(start + ops[op].offset)) >> np.uint64(32)))
+                elif kind == IPV6:
+                    high, low = _load64(start + ops[op].offset), _load64(start + ops[op].offset + 8)
+                    at = _put_ipv6(at, np.int64(_reversed(high)), np.int64(_reversed(low)))
+                elif kind == MAC:
+                    at = _put_mac(at, np.int64(_reversed(_load64(start + ops[op].offset)) >> np.uint64(16)))
+                else:
+                    number = _number(start, ops[op])
+                    if kind == DECIMAL:
+                        at = _put_decimal(at, number)
+                    elif kind == HEX:
+                        at = _put_hex(_put(_put(at, 48), 120), number, ops[op].last)
+                    elif kind == WORD:
+                        word = ops[op].first + number
+                        at = _put_text(at, text + words[word, 0], np.int64(words[word, 1]))
+                    elif number == 0:
+                        op += ops[op].last
+                op += 1
+        # ---- the verdicts that are not plainly good
+        for place in range(told):
+            judged = phrases[order[place]].judged
+            if judged >= 0 and verdicts[judged, packet] != GOOD:
+                verdict = verdicts[judged, packet]
+                at = _put_text(at, text + marks[judged, verdict, 0], np.int64(marks[judged, verdict, 1]))
+        at = _put(at, 10)
+        ends[packet] = at - begin
+    return at - begin

@@ -18,10 +18,11 @@ from pktlab.columns.terms import is_number
 from pktlab.wire.coverage import checksum_field
 from pktlab.wire.header import Header
 from pktlab.wire.ipsec import Esp
+from pktlab.wire.packet import LINK_LAYERS
 from pktlab.wire.rows import Row
 from pktlab.wire.table import is_known, is_layout, nodes_of
 
-__all__ = ["Place", "Plan", "plan_for", "rows_inside"]
+__all__ = ["Place", "Plan", "plan_for", "plan_for_lines", "rows_inside"]
 
 Array = np.ndarray[Any, Any]
 _MAX_BITS = 62
@@ -80,6 +81,20 @@ def plan_for(
     return _Planner(rules, every).plan(names, tuple(layers), sums, pieces)
 
 
+def plan_for_lines(
+    rules: Rules, said: Iterable[type[Header]], guessed: Iterable[type[Header]], tails: Iterable[type[Header]]
+) -> Plan:
+    """Return the plan that walks every header and judges every checksum.
+
+    Parameters
+    ----------
+    said : headers that lines speak of: each has a row of `Plan.slots` of its own, in that order. All others share the
+        row behind them, but those of the link, which have none
+    guessed : headers that are not looked for; tails : headers whose tail is looked after elsewhere
+    """
+    return _Planner(rules, every=True).plan_for_lines(list(said), frozenset(guessed), frozenset(tails))
+
+
 class _Planner:
     def __init__(self, rules: Rules, every: bool) -> None:
         count = len(rules.kinds)
@@ -88,6 +103,7 @@ class _Planner:
         self.slots, self.judged = np.full(count, -1, np.int32), np.full(count, -1, np.int32)
         self.slot_count = 0
         self.bits = 0
+        self._inside: dict[type[Header], tuple[frozenset[str], bool]] = {}
 
     def plan(self, names: Sequence[str], layers: Sequence[str], sums: Iterable[str] | None, pieces: bool) -> Plan:
         """Give each wanted thing its bit."""
@@ -101,6 +117,25 @@ class _Planner:
             self.rules, np.array(self.here, np.int64), np.array(self.deep, np.int64), reach, self.slots, self.judged,
             (1 << min(self.bits, _MAX_BITS)) - 1, self.every, places, protocols,
             pieces or bool(protocols),
+        )  # fmt: skip
+
+    def plan_for_lines(
+        self, said: list[type[Header]], guessed: frozenset[type[Header]], tails: frozenset[type[Header]]
+    ) -> Plan:
+        """Give each header the same bit: all that matters is whether any is left."""
+        for number, kind in self.kinds():
+            if kind in said:
+                self.slots[number] = said.index(kind)
+            elif kind not in guessed and kind not in LINK_LAYERS:
+                self.slots[number] = len(said)
+        protocols = self.checksums(None)
+        for number, kind in self.kinds():
+            self.here[number] = int(kind not in guessed)
+            self.deep[number] = int(kind not in guessed and kind not in tails)
+        reach = self.rules.reach(self.here)
+        return Plan(
+            self.rules, np.array(self.here, np.int64), np.array(self.deep, np.int64), reach, self.slots, self.judged,
+            1, True, {}, protocols, True,
         )  # fmt: skip
 
     def new_bit(self) -> int:
@@ -132,13 +167,13 @@ class _Planner:
                 self.deep[number] |= bit
         return found
 
-    @staticmethod
-    def may_have(kind: type[Header], name: str) -> bool:
+    def may_have(self, kind: type[Header], name: str) -> bool:
         """Tell whether the tail of a header may have a field; of nodes that no reader knows all is thought."""
-        if any(row.name == name for row in rows_inside(kind)):
-            return True
-        is_known_tail = all(is_known(declared.subcon) for declared in kind.schema.tail)
-        return not is_known_tail and name.startswith(f"{kind.schema.layer}.")
+        if kind not in self._inside:
+            is_known_tail = all(is_known(declared.subcon) for declared in kind.schema.tail)
+            self._inside[kind] = frozenset(row.name for row in rows_inside(kind)), is_known_tail
+        names, is_known_tail = self._inside[kind]
+        return name in names or (not is_known_tail and name.startswith(f"{kind.schema.layer}."))
 
     def fixed_row(self, number: int, kind: type[Header], name: str) -> Row | None:
         """Return the row of a field that a kernel can take."""

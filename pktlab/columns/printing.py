@@ -1,8 +1,9 @@
-"""Chosen fields as text, a row a packet: ``-T fields`` and ``-T csv``.
+"""Chosen fields as text, a row a packet: ``-T fields`` and ``-T csv``, ``-T json`` and ``-T jsonl``.
 
-The text of a value is that of ``tshark -T fields``. For what kernels can take, rows are printed by a kernel while the
-window is still in the processor's cache; the rows of the other packets, and those of the first packets of a capture,
-are made of the exact reader's words. Both go through the same pieces of text around values.
+The text of a value in rows is that of ``tshark -T fields``; in JSON it is what `Packet.flat` has. For what kernels can
+take, rows are printed by a kernel while the window is still in the processor's cache; the rows of the other packets,
+and those of the first packets of a capture, are made of the exact reader's words. Both go through the same pieces of
+text around values.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from typing import Any
 
 from pktlab.columns.filters.occurrences import Moments, Occurrences
 from pktlab.columns.registry import FieldType, Registry, registry
+from pktlab.jsontext import json_text
 from pktlab.packets import Packet, time_text
 from pktlab.wire.bindings import EITHER_END
 
-__all__ = ["Cells", "Layout"]
+__all__ = ["Cells", "JsonLayout", "Layout", "Objects", "printer_of"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,61 @@ class Layout:
     occurrence: str = "f"
     aggregator: str = ","
     doubled: bool = False
+    end = "\n"
+
+    def around(self, place: int, name: str, is_text: bool) -> tuple[str, str, str]:
+        """Return what stands in front of the value in a column, behind it, and instead of all if there is none."""
+        before, quote = self.separator if place else "", "" if self.doubled else self.quote
+        return before + quote, quote, before
+
+
+@dataclass(frozen=True)
+class JsonLayout:
+    """A packet as a JSON object: in a line of its own, or as an item of an array, with a comma in front."""
+
+    is_item: bool = False
+    occurrence = "f"
+
+    @property
+    def end(self) -> str:
+        """What ends an object."""
+        return "\n  }" if self.is_item else "}\n"
+
+    def around(self, place: int, name: str, is_text: bool) -> tuple[str, str, str]:
+        """Return the same as `Layout.around`."""
+        opened, next_one = (",\n  {\n    ", ",\n    ") if self.is_item else ("{", ", ")
+        before = f"{next_one if place else opened}{json_text(name)}: "
+        quote = '"' if is_text else ""
+        return before + quote, quote, before + "null"
+
+
+def printer_of(names: Sequence[str], layout: Layout | JsonLayout, known: Registry | None = None) -> Cells | Objects:
+    """Return what prints packets that the exact reader has read."""
+    return Objects(names, layout) if isinstance(layout, JsonLayout) else Cells(names, layout, known)
+
+
+class Objects:
+    """The JSON objects of packets, as the exact reader gives them.
+
+    >>> import pktlab
+    >>> packet = pktlab.open("pcaps/first-light.pcapng")[6]
+    >>> Objects(["ip.src", "udp.dstport", "tcp.flags"], JsonLayout()).row(packet, Moments(0, 0))
+    '{"ip.src": "192.0.2.1", "udp.dstport": 12000, "tcp.flags": null'
+    """
+
+    def __init__(self, names: Sequence[str], layout: JsonLayout) -> None:
+        self.names, self.layout = list(names), layout
+
+    def row(self, packet: Packet, moments: Moments) -> str:
+        """Return a packet's object, without its end."""
+        flat, time_ns = packet.flat(self.names), packet.time_ns
+        for name, since_ns in (("frame.time_relative", moments.first_ns), ("frame.time_delta", moments.previous_ns)):
+            if name in flat and since_ns is not None and time_ns is not None:
+                flat[name] = time_text(time_ns - since_ns)
+        values = flat.items()
+        return "".join(
+            self.layout.around(place, name, False)[0] + json_text(value) for place, (name, value) in enumerate(values)
+        )
 
 
 class Cells:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from pktlab.errors import SchemaError
+from pktlab.flows import FLOW_FIELDS
 from pktlab.wire.bindings import EITHER_END
 from pktlab.wire.fields import FieldDecl
 from pktlab.wire.fills import Crc32c, InternetChecksum
@@ -39,6 +40,7 @@ _PAYLOADS = {
     "tcp.len": ("uint", 4), "tcp.payload": ("bytes", 0), "udp.payload": ("bytes", 0),
     "data.data": ("bytes", 0), "data.len": ("uint", 4),
 }  # fmt: skip
+_FLOWS = dict.fromkeys(FLOW_FIELDS, ("uint", 4))
 CHECKSUM_STATUS = {0: "Bad", 1: "Good", 2: "Unverified", 3: "Not present", 4: "Illegal"}
 """Wireshark's names of the numbers in ``*.checksum.status``."""
 
@@ -54,6 +56,7 @@ class FieldType:
     ``"host"`` : the same, as text
     ``"frame"`` : the capture
     ``"payload"`` : bytes that a header has behind it, or how many
+    ``"flow"`` : the conversation that a packet is part of
     ``"checksum"`` : the verdicts on a packet's checksums
     ``"protocol"`` : headers of that name; the value is the bytes from a header's start to the end of its packet
     """
@@ -149,7 +152,7 @@ def _built_in() -> Registry:
 
 def _registry(own: tuple[type[Header], ...]) -> Registry:
     types: dict[str, FieldType] = {"frame": FieldType("frame", "protocol", 0, "protocol")}
-    for names, source in ((_FRAME, "frame"), (_PAYLOADS, "payload")):
+    for names, source in ((_FRAME, "frame"), (_PAYLOADS, "payload"), (_FLOWS, "flow")):
         types |= {name: FieldType(name, kind, width, source) for name, (kind, width) in names.items()}
     types |= {name: FieldType(name, "str", 0, "host", parts=parts) for name, parts in _HOSTS.items()}
     types["data"] = FieldType("data", "protocol", 0, "protocol")

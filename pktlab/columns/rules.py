@@ -150,7 +150,8 @@ class _Compiler:
         self.branches: list[tuple[int, int]] = []
         self.lookups: list[tuple[int, int, int]] = []
         self.own: list[tuple[int, int, int]] = []
-        self.tables: list[int] = [0]
+        self.tables: list[Array] = [np.zeros(1, np.int16)]
+        self._tables_len = 1
         self._table_at: dict[tuple[int, int], int] = {}
 
     def rules(self) -> Rules:
@@ -170,7 +171,7 @@ class _Compiler:
             as_array(self.branches, BRANCH),
             as_array(self.lookups, LOOKUP),
             as_array(self.own, OWN),
-            np.array(self.tables, np.int16),
+            np.concatenate(self.tables),
             self.kinds,
             self.numbers,
             starts,
@@ -282,8 +283,13 @@ class _Compiler:
         """Return where the kinds of `entries` stand in `tables`; tables that headers share stand there once."""
         key = id(entries), size
         if key not in self._table_at:
-            self._table_at[key] = len(self.tables)
-            self.tables += [self.numbers[entries[value]] if value in entries else 0 for value in range(size)]
+            table = np.zeros(size, np.int16)  # of all ports, say: nothing that is made value by value
+            for value, follower in entries.items():
+                if 0 <= value < size:
+                    table[value] = self.numbers[follower]
+            self._table_at[key] = self._tables_len
+            self.tables.append(table)
+            self._tables_len += size
         return self._table_at[key]
 
     def addresses(self, kind: type[Header]) -> dict[str, int]:

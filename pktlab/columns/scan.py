@@ -6,7 +6,6 @@ order. Memory is the windows in use and does not grow with the file.
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,7 +27,6 @@ VERDICTS: tuple[Verdict | None, ...] = (None, *Verdict)
 """What the codes of the kernels stand for."""
 STATUSES = np.array([0, *(STATUS[verdict] for verdict in Verdict)], np.int64)
 """tshark's number for each of them."""
-_log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
@@ -38,6 +36,7 @@ class Walked:
     places : int32, shape (slots, packets): where the first header of a kind starts in its packet, -1 if there is none
     exact : bool, shape (packets,): the exact reader has to answer
     verdicts : uint8, found, expected : uint16, shape (protocols, packets), by the rows of `Plan.protocols`
+    codes : int64, shape (protocols,), a bit for each verdict that was given, also of packets that are not plain
     """
 
     def __init__(self, plan: Plan, size: int) -> None:
@@ -50,6 +49,8 @@ class Walked:
         self._verdicts = np.zeros((sums, size), np.uint8)
         self._found = np.zeros((sums, size), np.uint16)
         self._expected = np.zeros((sums, size), np.uint16)
+        self.codes = np.zeros(sums, np.int64)
+        self._rooms = _rooms(len(plan.rules.heads))
         self.window: Window
 
     def run(self, window: Window) -> None:
@@ -57,12 +58,14 @@ class Walked:
         plan, index = self.plan, window.index
         self.window, self.count = window, window.count
         self._places[:, : window.count] = -1
-        self._verdicts[:, : window.count] = 0
+        self._verdicts[self.codes.nonzero()[0]] = 0
+        self.codes[:] = 0
         kernels.walk(
             window.data, index.starts, index.captured, index.lengths, index.links, index.fcs, index.flags,
             window.count, _firsts(plan, window.link_types), *plan.rules.arrays,
             plan.here, plan.deep, plan.reach, plan.slots, plan.judged, plan.need, plan.every, plan.pieces,
-            self._places, self._payloads, self._status, self._verdicts, self._found, self._expected,
+            *self._rooms, self._places, self._payloads, self._status, self._verdicts, self._found, self._expected,
+            self.codes,
         )  # fmt: skip
 
     @property
@@ -86,6 +89,11 @@ class Walked:
         """The right values, where a sum was taken."""
         return self._expected[: len(self.plan.protocols), : self.count]
 
+    @property
+    def arrays(self) -> tuple[Array, ...]:
+        """Places, payloads, verdicts, found and expected, as `kernels.walk` fills them: longer than the window."""
+        return self._places, self._payloads, self._verdicts, self._found, self._expected
+
     def values(self, places: list[Place]) -> tuple[Array, Array]:
         """Return the values of a field, int64, and which packets have it."""
         values, origins = np.zeros(self.count, np.int64), np.full(self.count, -1, np.int32)
@@ -106,9 +114,13 @@ class Walked:
             )  # fmt: skip
         return values, origins >= 0
 
-    def halves(self, places: Sequence[Place], mark: int) -> Array:
-        """Return addresses as two numbers, int64 of shape (2, packets), 0 where there is none; see `kernels.halve`."""
-        halves, origins = np.zeros((2, self.count), np.int64), np.full(self.count, -1, np.int32)
+    def halves(self, places: Sequence[Place], mark: int, halves: Array | None = None) -> Array:
+        """Return addresses as two numbers, int64 of shape (2, packets); see `kernels.halve`.
+
+        halves : what stays where there is no such address; 0 if None
+        """
+        halves = np.zeros((2, self.count), np.int64) if halves is None else halves
+        origins = np.full(self.count, -1, np.int32)
         for place in places:
             kernels.halve(
                 self.window.data, self.window.index.starts, self._places[place.slot], self.count,
@@ -125,6 +137,20 @@ class Walked:
             values[takes] = self._payloads[place.slot, : self.count][takes]
             origins[takes] = starts[takes]
         return values, origins >= 0
+
+
+def _rooms(kinds: int) -> tuple[Array, ...]:
+    """Return what `kernels.walk` works in, with so many kinds of headers.
+
+    lanes : LANE; numbers : int64, a line for each number of a header; order : uint64, which lanes are at the same kind
+    of header, which of them are still with it, which go on; told : int64, by lane, what its numbers tell; waiting :
+    int32 by kind, the first lane that is at such a header, or -1; turns : int32, a ring of the kinds that lanes wait at
+    """
+    size = kernels.LANES
+    return (
+        np.zeros(size, kernels.LANE), np.zeros((kernels.ZERO + 1, size), np.int64), np.zeros((3, size), np.uint64),
+        np.zeros((3, size), np.int64), np.full(kinds, -1, np.int32), np.zeros(kinds + 1, np.int32),
+    )  # fmt: skip
 
 
 def _firsts(plan: Plan, link_types: list[int]) -> Array:
@@ -164,8 +190,6 @@ class Scan(Generic[Result]):
 
     def __iter__(self) -> Iterator[tuple[Walked, Result]]:
         spare = 0 if self.threads == 1 else self.threads
-        if not kernels.is_compiled():
-            _log.info("compiling the kernels: done once, some seconds")
         walked = deque(Walked(self.plan, max_packets(self.window_len)) for _ in range(spare + 1))
         windows = Windows(self.reader, spare, *self.before, window_len=self.window_len)
         if not spare:

@@ -21,7 +21,7 @@ from pktlab.wire import expressions
 from pktlab.wire.header import Header
 from pktlab.wire.rows import Row
 
-__all__ = ["FIELD", "FIRST_SUM", "SUM", "TEST", "NoRule", "Numbers", "as_array", "bits_of", "is_number"]
+__all__ = ["FIELD", "FIRST_SUM", "SUM", "TEST", "NoRule", "Numbers", "as_array", "bits_of", "is_number", "term_of"]
 
 FIELD = np.dtype([("offset", "i4"), ("little", "i4"), ("shift", "i8"), ("mask", "i8"), ("factor", "i8")])
 """Some bits of a word: 8 bytes are read at `offset`, shifted to the right, masked, multiplied."""
@@ -155,6 +155,21 @@ def is_number(row: Row) -> bool:
     return row.offset is not None and 0 < row.width < 8 and row.kind in ("uint", "bool", "enum", "flags")
 
 
+def term_of(kind: type[Header], expression: Any) -> tuple[Term, int]:
+    """Return the one field, and the constant added to it, that `expression` over headers of `kind` is.
+
+    A field is its offset, and how its number is taken from 8 bytes there: little, shift, mask, factor.
+
+    Raises
+    ------
+    NoRule : it is none, or more than that
+    """
+    one = _sum_of(kind, expression)
+    if len(one.terms) != 1 or one.header:
+        raise NoRule(str(expression))
+    return one.terms[0], one.constant
+
+
 def _term(row: Row) -> Term:
     if not is_number(row):
         raise NoRule(row.name)
@@ -166,7 +181,7 @@ def _sum_of(kind: type[Header], expression: Any) -> _Sum:
         return _Sum([], int(expression))
     names = expressions.names_in(expression)
     if not isinstance(expression, expr.BinExpr):
-        if len(names) != 1:
+        if len(names) != 1 or isinstance(expression, expr.UniExpr):
             raise NoRule(str(expression))
         if names[0] == "header_len":
             return _Sum([], header=1)

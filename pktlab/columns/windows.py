@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from pktlab.capture import CaptureReader, Interface, Record, canonical_link_type, max_packet_len
+from pktlab.capture.blocks import Layout
+from pktlab.capture.options import parse_options
 from pktlab.capture.pcap import PcapDecoder
-from pktlab.capture.pcapng import PcapngDecoder
+from pktlab.capture.pcapng import PcapngDecoder, apply_options
 from pktlab.capture.records import NS_PER_S
 from pktlab.columns import kernels
 from pktlab.columns.filters.occurrences import Moments
@@ -79,6 +81,7 @@ class Window:
         self.offset = 0  # of the buffer in the stream, bytes
         self.header_len = 0
         self.decoder: Any = None
+        self.layout: Layout | None = None  # of a pcapng; that of the decoder may be of a later section
 
     def frame(self, name: str) -> tuple[Array, Array]:
         """Return what the capture says of each packet, int64, and of which it says it; `name` is a ``frame.`` field."""
@@ -134,8 +137,11 @@ class Window:
 
     def first_of_links(self) -> Iterator[tuple[int, int]]:
         """Yield the place of the first packet of each link type, and the link type."""
-        links, places = np.unique(self.index.links[: self.count], return_index=True)
-        for link, place in zip(links, places, strict=True):
+        links = self.index.links[: self.count]
+        if len(self.link_types) == 1:
+            yield 0, self.link_types[0]
+            return
+        for link, place in zip(*np.unique(links, return_index=True), strict=True):
             yield int(place), self.link_types[link]
 
     def record(self, place: int) -> Record:
@@ -151,17 +157,29 @@ class Window:
             interface.link_type, interface.interface_id, self.offset + start - self.header_len, None, (),
             interface.fcs_len, interface.section,
         )  # fmt: skip
-        if isinstance(self.decoder, PcapngDecoder):
-            self._add_options(record, start, stop)
+        if self.layout is not None:
+            self._add_options(record, start, stop, self.layout)
         return record
 
-    def _add_options(self, record: Record, start: int, stop: int) -> None:
+    def _add_options(self, record: Record, start: int, stop: int, layout: Layout) -> None:
         length_at = start - self.header_len + 4
-        order = "little" if self.decoder.plain[0] else "big"
-        total = int.from_bytes(self.data[length_at : length_at + 4].tobytes(), order)  # type: ignore[arg-type]
+        total = int.from_bytes(self.data[length_at : length_at + 4].tobytes(), layout.byte_order)
         at, end = stop + -(stop - start) % 4, start - self.header_len + total - 4
         if at < end:
-            self.decoder.apply_options(record, self.decoder.options_at(self.data[at:end].tobytes(), end - at))
+            found, _ = parse_options(self.data[at:end].tobytes(), 0, end - at, layout.option)
+            apply_options(record, found, layout)
+
+    def may_have_comments(self) -> Array:
+        """Return which packets have options, of which one may be a comment; bool, shape (packets,)."""
+        if self.packets is not None:
+            return np.array([bool(packet.comments) for packet in self.packets], np.bool_)
+        if self.layout is None:
+            return np.zeros(self.count, np.bool_)
+        starts, captured = self.index.starts[: self.count], self.index.captured[: self.count]
+        totals = self.data[(starts - self.header_len + 4)[:, None] + np.arange(4)]
+        lengths = totals.view("<u4" if self.layout.byte_order == "little" else ">u4").ravel()
+        has: Array = captured + -captured % 4 + self.header_len + 4 < lengths
+        return has
 
 
 class Windows:
@@ -275,7 +293,7 @@ class Windows:
         )  # fmt: skip
 
     def _index_pcapng(self, window: Window, end: int) -> tuple[int, int, int]:
-        window.interfaces, window.header_len = list(self._decoder.here), 28
+        window.interfaces, window.header_len, window.layout = list(self._decoder.here), 28, self._decoder.layout
         window.link_types = [canonical_link_type(one.link_type) for one in window.interfaces]
         index = window.index
         return kernels.index_pcapng(  # type: ignore[no-any-return]

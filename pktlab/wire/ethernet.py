@@ -10,36 +10,37 @@ from construct import Bytes, Int8ub, Int16ub, Int24ub, this
 from pktlab.wire.fields import AUTO, bits, field
 from pktlab.wire.header import Header
 from pktlab.wire.numbers import EtherType
+from pktlab.wire.phrases import Hexed
 from pktlab.wire.values import MAC
 
 __all__ = ["Ethernet", "Ieee8021ad", "Ieee8021ah", "Ieee8023", "Vlan", "VlanLength"]
 
 
-class Ethernet(Header, layer="eth", label="Ethernet II"):
+class Ethernet(
+    Header, layer="eth", label="Ethernet II", says=(this.src, " → ", this.dst, " type ", Hexed(this.type, 4))
+):
     """Ethernet II: the frame says what it carries. A type under 0x0600 is a length (see `Ieee8023`)."""
 
     dst: str = field(Bytes(6), "Destination", as_=MAC)
     src: str = field(Bytes(6), "Source", as_=MAC)
     type: int = field(Int16ub, "Type", base="hex", names=EtherType)
 
-    def summary(self) -> str:
-        """Return ``02:00:00:00:00:01 → 02:00:00:00:00:02 type 0x0800``."""
-        return f"{self.src} → {self.dst} type {self.type:#06x}"
 
-
-class Ieee8023(Header, layer="eth", label="IEEE 802.3 Ethernet", payload_len=this.len):
+class Ieee8023(
+    Header,
+    layer="eth",
+    label="IEEE 802.3 Ethernet",
+    payload_len=this.len,
+    says=(this.src, " → ", this.dst, " 802.3 Len=", this.len),
+):
     """IEEE 802.3: the frame says how long its payload is, without the padding."""
 
     dst: str = field(Bytes(6), "Destination", as_=MAC)
     src: str = field(Bytes(6), "Source", as_=MAC)
     len: int = field(Int16ub, "Length", default=AUTO)
 
-    def summary(self) -> str:
-        """Return ``02:00:00:00:00:01 → 02:00:00:00:00:02 802.3 Len=38``."""
-        return f"{self.src} → {self.dst} 802.3 Len={self.len}"
 
-
-class Vlan(Header, layer="vlan", label="802.1Q Virtual LAN"):
+class Vlan(Header, layer="vlan", label="802.1Q Virtual LAN", says=("VLAN ", this.id)):
     """A tag of IEEE 802.1Q (TPID 0x8100): it stands where the type was and names the type itself."""
 
     _tci = field(Int16ub)
@@ -48,12 +49,8 @@ class Vlan(Header, layer="vlan", label="802.1Q Virtual LAN"):
     id: int = bits(_tci, 0x0FFF, "VLAN ID")
     etype: int = field(Int16ub, "Type", base="hex", names=EtherType)
 
-    def summary(self) -> str:
-        """Return ``VLAN 100``."""
-        return f"VLAN {self.id}"
 
-
-class VlanLength(Header, layer="vlan", label="802.1Q Virtual LAN", payload_len=this.len):
+class VlanLength(Header, layer="vlan", label="802.1Q Virtual LAN", payload_len=this.len, says=("VLAN ", this.id)):
     """A tag in an 802.3 frame: where the type would be stands a length, under 0x0600."""
 
     _tci = field(Int16ub)
@@ -62,12 +59,8 @@ class VlanLength(Header, layer="vlan", label="802.1Q Virtual LAN", payload_len=t
     id: int = bits(_tci, 0x0FFF, "VLAN ID")
     len: int = field(Int16ub, "Length", default=AUTO)
 
-    def summary(self) -> str:
-        """Return ``VLAN 100``."""
-        return f"VLAN {self.id}"
 
-
-class Ieee8021ad(Header, layer="ieee8021ad", label="IEEE 802.1ad service tag"):
+class Ieee8021ad(Header, layer="ieee8021ad", label="IEEE 802.1ad service tag", says=("S-VLAN ", this.id)):
     """The outer tag of a stack (TPID 0x88a8)."""
 
     _tci = field(Int16ub)
@@ -76,12 +69,8 @@ class Ieee8021ad(Header, layer="ieee8021ad", label="IEEE 802.1ad service tag"):
     id: int = bits(_tci, 0x0FFF, "Service VLAN ID")
     etype: int = field(Int16ub, "Type", base="hex", names=EtherType)
 
-    def summary(self) -> str:
-        """Return ``S-VLAN 100``."""
-        return f"S-VLAN {self.id}"
 
-
-class Ieee8021ah(Header, layer="ieee8021ah", label="IEEE 802.1ah backbone service tag"):
+class Ieee8021ah(Header, layer="ieee8021ah", label="IEEE 802.1ah backbone service tag", says=("I-SID ", this.isid)):
     """The tag of a provider's backbone (TPID 0x88e7), with the addresses of the customer's frame behind it."""
 
     _tag = field(Int8ub)
@@ -94,7 +83,3 @@ class Ieee8021ah(Header, layer="ieee8021ah", label="IEEE 802.1ah backbone servic
     cdst: str = field(Bytes(6), "Customer Destination", as_=MAC)
     csrc: str = field(Bytes(6), "Customer Source", as_=MAC)
     etype: int = field(Int16ub, "Type", base="hex", names=EtherType)
-
-    def summary(self) -> str:
-        """Return ``I-SID 100``."""
-        return f"I-SID {self.isid}"

@@ -21,7 +21,9 @@ from pktlab.errors import WireError
 from pktlab.wire import expressions
 from pktlab.wire.cursor import BUFFER, Cursor
 from pktlab.wire.fields import AUTO, REQUIRED, BitsDecl, FieldDecl, Fill, Pseudo, bits, field
+from pktlab.wire.glance import Glance, stands
 from pktlab.wire.layout import Layout
+from pktlab.wire.phrases import Phrase
 from pktlab.wire.rows import Found
 
 __all__ = ["Header"]
@@ -40,6 +42,7 @@ class Header:
         there too, the bytes of the header itself
     open_if : expression: holds where `payload_len` says nothing and the payload runs to the end of what there is
     label : what people call the protocol
+    says : what it says in a line, in pieces (see `pktlab.wire.phrases`), unless it has a `summary` of its own
     prefix : what the names of its fields start with, where that is not `layer`: mDNS has the names of DNS
 
     A subclass of a header class that declares no field of its own has those of its parent.
@@ -52,6 +55,9 @@ class Header:
     label: ClassVar[str]
     payload_len: ClassVar[Any] = None
     open_if: ClassVar[Any] = None
+    says: ClassVar[Phrase | None] = None
+    glances: ClassVar[tuple[Glance, ...]] = ()
+    """What its first bytes have to be, where a port or a first byte alone suggests it."""
     _length_name: ClassVar[str | None]
     _payload_len_of: ClassVar[Any]
     _open_if_of: ClassVar[Any]
@@ -64,8 +70,9 @@ class Header:
     _error: WireError | None = None
 
     def __init_subclass__(
-        cls, *, layer: str, label: str = "", payload_len: Any = None, open_if: Any = None, prefix: str = ""
-    ) -> None:
+        cls, *, layer: str, label: str = "", payload_len: Any = None, open_if: Any = None, prefix: str = "",
+        says: tuple[Any, ...] = (),
+    ) -> None:  # fmt: skip
         own = [one for one in vars(cls).values() if isinstance(one, FieldDecl)]
         inherited = getattr(cls, "schema", None)
         declared = own or ([] if inherited is None else inherited.fields)
@@ -74,6 +81,8 @@ class Header:
             raise TypeError(f"{cls.__name__}: {', '.join(taken)} is a word of Header itself; use {taken[0]}_")
         cls.layer = layer
         cls.label = label or cls.__name__
+        if says:
+            cls.says = Phrase(says)
         cls.schema = Layout(cls, prefix or layer, declared)
         cls.HEADER_LEN = cls.schema.fixed_size
         cls.payload_len = payload_len
@@ -81,7 +90,7 @@ class Header:
         cls._length_name = expressions.target(payload_len)
         cls._payload_len_of = staticmethod(expressions.evaluator(payload_len, over_header=True))
         cls._open_if_of = staticmethod(expressions.evaluator(open_if, over_header=True))
-        for expression in (payload_len, open_if):
+        for expression in (payload_len, open_if, *(cls.says.numbers if says and cls.says else ())):
             expressions.check_names(layer, expression, [*cls.schema.declared, "header_len"])
 
     def __init__(self, **values: Any) -> None:
@@ -139,9 +148,9 @@ class Header:
         """Tell at a glance whether the bytes from `start` to `end` may be such a header.
 
         Only asked where nothing but a port or a first byte suggests it. A protocol whose fields alone refuse hardly
-        anything says here what else has to hold; reading is still what decides.
+        anything says here and in `glances` what else has to hold; reading is still what decides.
         """
-        return end - start >= cls.HEADER_LEN
+        return end - start >= cls.HEADER_LEN and stands(cls.glances, data, start, end)
 
     def _not_read(self, name: str) -> AttributeError:
         """Return the error for a field behind the place where reading ended."""
@@ -164,7 +173,7 @@ class Header:
 
     def summary(self) -> str:
         """Return the header in a line, as a person would say it."""
-        return self.label
+        return self.label if self.says is None else self.says.text(self)
 
     def _numbers(self) -> dict[str, Any]:
         """Return what expressions see: every field and part by attribute, as numbers."""

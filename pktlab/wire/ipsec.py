@@ -11,6 +11,7 @@ from pktlab.wire.fields import AUTO, field
 from pktlab.wire.header import Header
 from pktlab.wire.nodes import Bounded
 from pktlab.wire.numbers import IpProtocol
+from pktlab.wire.phrases import Hexed
 
 __all__ = ["Ah", "Esp"]
 
@@ -26,12 +27,13 @@ class Ah(Header, layer="ah", label="Authentication Header"):
     icv: bytes = field(Bounded(this.length * 4 - 4, GreedyBytes), "AH ICV", default=bytes(12))
 
 
-class Esp(Header, layer="esp", label="Encapsulating Security Payload"):
+class Esp(
+    Header,
+    layer="esp",
+    label="Encapsulating Security Payload",
+    says=("ESP SPI=", Hexed(this.spi, 8), " Seq=", this.sequence),
+):
     """RFC 4303. What follows is encrypted, or cannot be told from what is."""
 
     spi: int = field(Int32ub, "ESP SPI", base="hex")
     sequence: int = field(Int32ub, "ESP Sequence", default=0)
-
-    def summary(self) -> str:
-        """Return ``ESP SPI=0x00001234 Seq=7``."""
-        return f"ESP SPI={self.spi:#010x} Seq={self.sequence}"

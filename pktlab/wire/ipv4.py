@@ -13,6 +13,7 @@ from pktlab.wire.fills import internet_checksum, padding
 from pktlab.wire.header import Header
 from pktlab.wire.nodes import Bounded, Items, Switch, When
 from pktlab.wire.numbers import IpProtocol
+from pktlab.wire.phrases import Given, Hexed, Word
 from pktlab.wire.values import IPV4, Flags, flag
 
 __all__ = ["Ip", "IpFlags", "IpOption", "IpOptions", "PseudoIpv4"]
@@ -169,13 +170,24 @@ class PseudoIpv4(Header, layer="pseudo", label="IPv4 pseudo-header"):
     length: int = field(Int16ub, "length of header and data")
 
 
+def _what_follows(more: int) -> str:
+    return ", more follow" if more else ", the last"
+
+
 class Ip(
     Header,
     layer="ip",
     label="Internet Protocol Version 4",
     payload_len=this.len - this.hdr_len,
     open_if=this.len == 0,
-):
+    says=(
+        this.src, " → ", this.dst,
+        Given(
+            this._flags_offset & 0x3FFF,  # a fragment
+            " fragment of ", Hexed(this.id, 4), " at ", this.frag_offset * 8, Word(this.flags & 1, _what_follows),
+        ),
+    ),
+):  # fmt: skip
     """RFC 791. `hdr_len` and `len` are in bytes, `frag_offset` in units of 8 bytes."""
 
     _version_ihl = field(Int8ub)
@@ -195,11 +207,3 @@ class Ip(
     src: str = field(Bytes(4), "Source Address", as_=IPV4)
     dst: str = field(Bytes(4), "Destination Address", as_=IPV4)
     options: IpOptions = field(Bounded(this.hdr_len - 20, IpOptions), "Options", default=IpOptions())
-
-    def summary(self) -> str:
-        """Return ``10.0.0.1 → 10.0.0.2``, and what fragment it is if it is one."""
-        text = f"{self.src} → {self.dst}"
-        if self.frag_offset or self.flags.mf:
-            more = ", more follow" if self.flags.mf else ", the last"
-            text += f" fragment of {self.id:#06x} at {8 * self.frag_offset}{more}"
-        return text

@@ -41,6 +41,7 @@ class Ipv6(
     label="Internet Protocol Version 6",
     payload_len=this.plen,
     open_if=(this.plen == 0) & (this.nxt != 59),
+    says=(this.src, " → ", this.dst),
 ):
     """RFC 8200 section 3. `plen` counts everything behind these 40 bytes, extension headers too."""
 
@@ -55,10 +56,6 @@ class Ipv6(
     hlim: int = field(Int8ub, "Hop Limit", default=64)
     src: str = field(Bytes(16), "Source Address", as_=IPV6)
     dst: str = field(Bytes(16), "Destination Address", as_=IPV6)
-
-    def summary(self) -> str:
-        """Return ``2001:db8::1 → 2001:db8::2``."""
-        return f"{self.src} → {self.dst}"
 
 
 class PadN(Header, layer="ipv6.opt"):

@@ -64,7 +64,7 @@ class Layout(Readable):
         self._fuse()
         self._make_rows()
         self._bind_tail()
-        self.names_itself = "summary" in vars(header)
+        self.names_itself = not vars(header).keys().isdisjoint(("summary", "says"))
         self._group_rows: dict[str, Row] = {}
 
     # ---- made once, from the declarations

@@ -8,7 +8,7 @@ Spec: RFC 3032 section 2.1; RFC 5462 (what `exp` is called now).
 
 from __future__ import annotations
 
-from construct import Int32ub
+from construct import Int32ub, this
 
 from pktlab.wire.fields import bits, field
 from pktlab.wire.header import Header
@@ -21,7 +21,7 @@ LABEL_NAMES = {
 }  # fmt: skip
 
 
-class Mpls(Header, layer="mpls", label="MultiProtocol Label Switching"):
+class Mpls(Header, layer="mpls", label="MultiProtocol Label Switching", says=("MPLS ", this.label_)):
     """One entry of the stack; another follows unless `bottom` is 1."""
 
     _word = field(Int32ub)
@@ -29,7 +29,3 @@ class Mpls(Header, layer="mpls", label="MultiProtocol Label Switching"):
     exp: int = bits(_word, 0x00000E00, "Traffic Class", default=0)
     bottom: int = bits(_word, 0x00000100, "Bottom of Stack", default=1)
     ttl: int = bits(_word, 0x000000FF, "Time to Live", default=64)
-
-    def summary(self) -> str:
-        """Return ``MPLS 16``."""
-        return f"MPLS {self.label_}"

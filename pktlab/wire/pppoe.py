@@ -10,6 +10,7 @@ from construct import GreedyBytes, Int8ub, Int16ub, this
 from pktlab.wire.fields import AUTO, bits, field
 from pktlab.wire.header import Header
 from pktlab.wire.nodes import Bounded, Items, Switch
+from pktlab.wire.phrases import Hexed
 
 __all__ = ["PppoeDiscovery", "PppoeSession", "PppoeTag"]
 
@@ -86,7 +87,12 @@ class PppoeDiscovery(Header, layer="pppoed", prefix="pppoe", label="PPP-over-Eth
 
 
 class PppoeSession(
-    Header, layer="pppoes", prefix="pppoe", label="PPP-over-Ethernet Session", payload_len=this.payload_length
+    Header,
+    layer="pppoes",
+    prefix="pppoe",
+    label="PPP-over-Ethernet Session",
+    payload_len=this.payload_length,
+    says=("PPPoE session ", Hexed(this.session_id, 4)),
 ):
     """RFC 2516 section 6. What is behind `payload_length` is Ethernet padding."""
 
@@ -96,7 +102,3 @@ class PppoeSession(
     code: int = field(Int8ub, "Code", base="hex", names=CODE_NAMES, default=0)
     session_id: int = field(Int16ub, "Session ID", base="hex")
     payload_length: int = field(Int16ub, "Payload Length", default=AUTO)
-
-    def summary(self) -> str:
-        """Return ``PPPoE session 0x0011``."""
-        return f"PPPoE session {self.session_id:#06x}"

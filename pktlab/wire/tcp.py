@@ -12,6 +12,7 @@ from pktlab.wire.fields import AUTO, bits, field
 from pktlab.wire.fills import internet_checksum, padding
 from pktlab.wire.header import Header
 from pktlab.wire.nodes import Bounded, Items, Switch, When
+from pktlab.wire.phrases import Given, Word
 from pktlab.wire.values import Flags, flag
 
 __all__ = ["Tcp", "TcpFlags", "TcpOption", "TcpOptions"]
@@ -172,7 +173,20 @@ class TcpFlags(Flags):
 _SHORT = {"push": "PSH", "reset": "RST"}
 
 
-class Tcp(Header, layer="tcp", label="Transmission Control Protocol"):
+def _flag_words(flags: int) -> str:
+    """Return flags as people write them: ``SYN ACK``."""
+    return " ".join(_SHORT.get(name, name.upper()) for name in reversed(TcpFlags(flags).set_names()))
+
+
+class Tcp(
+    Header,
+    layer="tcp",
+    label="Transmission Control Protocol",
+    says=(
+        "TCP ", this.srcport, " → ", this.dstport, " [", Word(this.flags, _flag_words), "] Seq=", this.seq_raw,
+        Given(this.flags & TcpFlags.ack.mask, " Ack=", this.ack_raw), " Win=", this.window_size_value,
+    ),
+):  # fmt: skip
     """RFC 9293 section 3.1. `hdr_len` is in bytes; sequence numbers are as sent, not relative."""
 
     srcport: int = field(Int16ub, "Source Port")
@@ -186,12 +200,3 @@ class Tcp(Header, layer="tcp", label="Transmission Control Protocol"):
     checksum: int = field(Int16ub, "Checksum", base="hex", default=internet_checksum(pseudo=True))
     urgent_pointer: int = field(Int16ub, "Urgent Pointer", default=0)
     options: TcpOptions = field(Bounded(this.hdr_len - 20, TcpOptions), "Options", default=TcpOptions())
-
-    def summary(self) -> str:
-        """Return ``TCP 4711 → 80 [SYN ACK] Seq=1 Ack=2 Win=8192``."""
-        names = [_SHORT.get(name, name.upper()) for name in reversed(self.flags.set_names())]
-        acknowledged = f" Ack={self.ack_raw}" if self.flags.ack else ""
-        return (
-            f"TCP {self.srcport} → {self.dstport} [{' '.join(names)}] "
-            f"Seq={self.seq_raw}{acknowledged} Win={self.window_size_value}"
-        )

@@ -16,7 +16,7 @@ from pktlab.wire.pppoe import PppoeDiscovery, PppoeSession
 from pktlab.wire.rows import Found
 from pktlab.wire.verdict import Judgement, Verdict
 
-__all__ = ["Line", "escape", "hexdump", "one_line", "printable", "tree"]
+__all__ = ["TAGS", "Line", "escape", "hexdump", "mark", "one_line", "printable", "tree"]
 
 
 def escape(text: str) -> str:
@@ -193,7 +193,7 @@ def one_line(packet: Dissection, judgements: Sequence[Judgement] = ()) -> str:
         text = _bytes_line(packet)
     for judgement in judgements:
         if judgement.verdict is not Verdict.good or "minus-zero" in judgement.note:
-            text += f" [{_in_short(judgement)}]"
+            text += mark(judgement)
     if packet.stop is not None and not quoted:
         text += f" [{packet.stop}]"
     return escape(text)
@@ -208,16 +208,17 @@ def _told(packet: Dissection) -> list[Layer]:
     layers = [layer for layer in packet.layers if layer.header is not None and not layer.quoted]
     upper = [layer for layer in layers if not isinstance(layer.header, LINK_LAYERS) or isinstance(layer.header, TAGS)]
     told = upper or layers
-    return [layer for layer in told if "summary" in vars(type(layer.header))] or told[-1:]
+    return [layer for layer in told if layer.header is not None and layer.header.schema.names_itself] or told[-1:]
 
 
 def _bytes_line(packet: Dissection) -> str:
     return f"{len(packet.data)} bytes {printable(packet.data, 24)}"
 
 
-def _in_short(judgement: Judgement) -> str:
+def mark(judgement: Judgement) -> str:
+    """Return what a line ends in for a checksum that is not plainly good."""
     reason = judgement.cause if judgement.verdict is Verdict.bad else ""
-    return f"{judgement.protocol} checksum {judgement.verdict}" + (f": {reason}" if reason else "")
+    return f" [{judgement.protocol} checksum {judgement.verdict}" + (f": {reason}]" if reason else "]")
 
 
 def _safe_summary(header: Header | None) -> str:

@@ -11,7 +11,13 @@ from pktlab.wire.header import Header
 __all__ = ["Udp"]
 
 
-class Udp(Header, layer="udp", label="User Datagram Protocol", payload_len=this.length - 8):
+class Udp(
+    Header,
+    layer="udp",
+    label="User Datagram Protocol",
+    payload_len=this.length - 8,
+    says=("UDP ", this.srcport, " → ", this.dstport, " Len=", this.length - 8),
+):
     """RFC 768. `length` counts the header and the data; a checksum of 0 says that none was computed."""
 
     srcport: int = field(Int16ub, "Source Port")
@@ -21,7 +27,3 @@ class Udp(Header, layer="udp", label="User Datagram Protocol", payload_len=this.
         Int16ub, "Checksum", base="hex",
         default=internet_checksum(pseudo=True, zero_as=0xFFFF, zero_is_absent=True),
     )  # fmt: skip
-
-    def summary(self) -> str:
-        """Return ``UDP 4711 → 53 Len=20``; the length is that of the data."""
-        return f"UDP {self.srcport} → {self.dstport} Len={self.length - 8}"

@@ -33,6 +33,7 @@ __all__ = [
     "fields",
     "needs_tshark",
     "pdml",
+    "streams",
 ]
 
 PROTOCOLS = {
@@ -100,6 +101,26 @@ def fields(packets: list[Packet], names: list[str], folder: Path, *, reassemble:
     return [line.split("\t") for line in result.stdout.split("\n")[:-1]]
 
 
+def streams(capture: Path, names: list[str], folder: Path) -> tuple[list[list[str]], list[list[str]]]:
+    """Return every occurrence of each of `names` in each packet of a file, and the lines of its conversations.
+
+    Sequence numbers are relative, as Wireshark has them if nothing else is said. A line of TCP and UDP conversations
+    is what stands between blanks: the ends, and packets and bytes there, back, and in all.
+    """
+    _configure(folder)
+    command = ["tshark", "-n", "-r", str(capture)]
+    for option in OPTIONS:
+        if not option.startswith(("tcp.relative", "tcp.analyze")):
+            command += ["-o", option]
+    environment = {**os.environ, "WIRESHARK_CONFIG_DIR": str(folder)}
+    command += ["-T", "fields", "-E", "separator=/t", "-E", "occurrence=a", "-z", "conv,tcp", "-z", "conv,udp"]
+    for name in names:
+        command += ["-e", name]
+    lines = subprocess.run(command, capture_output=True, text=True, env=environment, check=False).stdout.split("\n")
+    end = next((place for place, line in enumerate(lines) if line.startswith("=====")), len(lines) - 1)
+    return [row.split("\t") for row in lines[:end]], [line.split() for line in lines[end:] if "<->" in line]
+
+
 def _prepared(packets: list[Packet], folder: Path) -> tuple[list[str], dict[str, str]]:
     """Write `packets` down for tshark; return the start of its command and its environment."""
     capture = folder / "packets.pcapng"
@@ -111,9 +132,14 @@ def _prepared(packets: list[Packet], folder: Path) -> tuple[list[str], dict[str,
     return command, {**os.environ, "WIRESHARK_CONFIG_DIR": str(folder)}
 
 
-def _configure(folder: Path) -> None:
+@cache
+def _protocols() -> frozenset[str]:
     lines = subprocess.run(["tshark", "-G", "protocols"], capture_output=True, text=True, check=True).stdout
-    names = {line.split("\t")[2] for line in lines.splitlines()}
+    return frozenset(line.split("\t")[2] for line in lines.splitlines())
+
+
+def _configure(folder: Path) -> None:
+    names = _protocols()
     (folder / "disabled_protos").write_text("\n".join(sorted(names - PROTOCOLS)) + "\n")
 
 

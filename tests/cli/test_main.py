@@ -89,16 +89,42 @@ def test_help_loads_nothing_heavy(environment: dict[str, str]) -> None:
     assert not set(HEAVY) & set(loaded)
 
 
-def test_a_command_that_reads_loads_neither_scapy_nor_hypothesis(good: Path, environment: dict[str, str]) -> None:
+BULK = {"numba", "llvmlite", "numpy", "pandas", "pyarrow", "duckdb"}
+NEVER = {"scapy", "hypothesis", "rich", "zstandard", "asyncio"}
+PARTS = {"lark", "pktlab.columns.filters.check", "pktlab.capture.hexdump", "pktlab.wire.flip", "pktlab.wire.explain"}
+"""What few commands ask for."""
+TABLES = {"numba", "llvmlite", "pandas"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unwanted"),
+    [
+        ("info FILE", BULK | PARTS),
+        ("dissect FILE", BULK | PARTS),
+        ("dissect FILE -V -x", BULK | PARTS),
+        ("dissect FILE -T jsonl -e ip.src", BULK | PARTS),
+        ("dissect FILE -T fields -e ip.src -e udp.checksum.verdict", BULK | PARTS),
+        ("dissect FILE -Y udp.length>8", BULK),
+        ("checksum verify FILE", BULK | PARTS),
+        ("checksum explain FILE --frame 1", BULK | PARTS - {"pktlab.wire.explain"}),
+        ("export FILE -o - --format arrow", TABLES | PARTS | {"duckdb"}),
+        ("query FILE SQL", TABLES | PARTS),
+    ],
+)
+def test_a_small_capture_loads_only_what_it_needs(
+    arguments: str, unwanted: set[str], good: Path, environment: dict[str, str]
+) -> None:
     code = (
         "import sys; from pktlab_cli.errors import run; from pktlab_cli.main import cli\n"
-        f"run(cli, ['dissect', {str(good)!r}])\n"
-        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+        "run(cli, sys.argv[1:])\n"
+        "print(*sys.modules, file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    loaded = set(done.stdout.splitlines()[-1].split())
+    known = {"FILE": str(good), "SQL": "select ip.src, count(*) from packets group by all"}
+    words = [known.get(word, word) for word in arguments.split()]
+    done = subprocess.run([sys.executable, "-c", code, *words], env=environment, capture_output=True, check=True)
+    loaded = set(done.stderr.decode().splitlines()[-1].split())
     assert "construct" in loaded
-    assert not {"scapy", "numba", "numpy", "rich", "pyarrow", "hypothesis", "zstandard"} & loaded
+    assert not (unwanted | NEVER) & loaded
 
 
 def test_bare_pktlab_is_a_question_for_help(pktlab: Any) -> None:

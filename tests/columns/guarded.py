@@ -15,6 +15,7 @@ import numpy as np
 from pktlab.capture import open_capture
 from pktlab.columns import kernels
 from pktlab.columns.batches import Columns
+from pktlab.columns.lines import LinePrinter
 from pktlab.columns.plan import plan_for
 from pktlab.columns.rules import compile_rules
 from pktlab.columns.scan import Walked
@@ -50,7 +51,9 @@ class Guarded:
 
 
 def walk(memory: Guarded, pieces: list[Piece]) -> int:
-    """Walk each packet alone, at every length, and take every field out of it; return how many there were."""
+    """Walk each packet alone, at every length, take every field out of it, print it; return how many there were."""
+    printer = LinePrinter()
+    lines = Walked(printer.plan, 1)
     plans = [plan_for(compile_rules(), sums=None, every=True), Columns(NAMES).plan]
     walked = [Walked(plan, 1) for plan in plans]
     count = 0
@@ -66,6 +69,8 @@ def walk(memory: Guarded, pieces: list[Piece]) -> int:
                         each.octets([place], place.row.width)
                         if place.row.width < 8:
                             each.values([place])
+            lines.run(window)
+            printer._print(lines)
             count += 1
     return count
 

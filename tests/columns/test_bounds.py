@@ -11,10 +11,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECKED = """
+import io
+from pktlab.columns.lines import LinePrinter
 from tests.columns.captures import mutants, pcapng
 from tests.columns.compare import column_differences, verdict_differences
 from tests.columns.test_batches import NAMES
+from tests.columns.test_lines import exact, in_bulk
 data = pcapng(mutants(9, 400))
+assert in_bulk(LinePrinter(), data) == list(exact(io.BytesIO(data)))
 print(verdict_differences(data) + column_differences(data, NAMES) + verdict_differences(data, window_len=200))
 """
 

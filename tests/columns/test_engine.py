@@ -22,7 +22,7 @@ from pktlab.wire.ipv4 import Ip
 from pktlab.wire.packet import build
 from pktlab.wire.udp import Udp
 
-from .captures import Piece, captures, first_light, mutants, pcap, pcapng
+from .captures import Piece, captures, first_light, mutants, option, pcap, pcapng
 from .compare import column_differences, verdict_differences
 from .test_batches import NAMES
 
@@ -123,6 +123,22 @@ def test_a_live_pipe_is_answered_packet_by_packet(as_pcapng: bool, together: int
         for batch, _ in batches:
             numbers += batch.values["frame.number"].tolist()
     assert numbers == list(range(1, len(found) + 1))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_sections_in_either_byte_order_keep_their_comments(threads: int, tmp_path: Path) -> None:
+    """A window is asked for its options when the reader may be in the next section already."""
+    path = tmp_path / "sections.pcapng"
+    piece = [Piece(bytes(60), options=option(order, 1, b"hello")) for order in "<>"]
+    path.write_bytes(b"".join(pcapng([piece[n % 2]] * 5 + [Piece(bytes(60))], order="<>"[n % 2]) for n in range(6)))
+    batches = Columns(["frame.comment"]).read(open_capture(path), lambda _: None, threads=threads)
+    assert [one for batch, _ in batches for one in batch.values["frame.comment"]] == ([b"hello"] * 5 + [None]) * 6
+
+
+def test_only_packets_with_options_are_asked_for_comments() -> None:
+    data = pcapng([Piece(bytes(60))] * 9 + [Piece(bytes(60), options=option("<", 1, b"hello"))])
+    batches = Columns(["frame.comment"]).read(open_capture(io.BytesIO(data)), lambda _: None)
+    assert [int(one) for batch, _ in batches for one in batch.exact] == [0] * 9 + [1]
 
 
 def test_a_time_that_64_bits_do_not_hold_is_none() -> None:

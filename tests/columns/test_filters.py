@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pktlab
-from pktlab.columns.filters import compile_filter, fields_of
+from pktlab.columns.filters import compile_filter
 from pktlab.columns.filters.grammar import KEYWORDS, MAX_DEPTH, parse
 from pktlab.columns.filters.nodes import (
     And,
@@ -31,6 +31,7 @@ from pktlab.columns.filters.nodes import (
     Slice,
     Test,
     Value,
+    fields_of,
 )
 from pktlab.wire import Header, build, field
 from pktlab.wire.icmp import Icmp, Unused

@@ -11,18 +11,24 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
-import pktlab, sys
+import io, pktlab, sys
+from pktlab.lines import Lines
 from tests.columns.captures import mutants, pcapng
 from tests.columns.compare import column_differences, verdict_differences
 from tests.columns.test_batches import NAMES
+from tests.columns.test_lines import exact
 data = pcapng(mutants(4, 200))
 assert pktlab.__file__.startswith(sys.argv[1])
-print(verdict_differences(data) + column_differences(data, NAMES))
+lines = b"".join(Lines(pktlab.open(io.BytesIO(data)), exact_first=0)).splitlines(keepends=True)
+print(verdict_differences(data) + column_differences(data, NAMES) + [
+    one for one, other in zip(lines, exact(io.BytesIO(data)), strict=True) if one != other
+])
 packets = [one.dissection for one in pktlab.open("pcaps/first-light.pcapng")]
-print([str(layer.header) for one in packets for layer in one.layers])
+print([(layer.header, layer.header and layer.header.summary()) for one in packets for layer in one.layers])
 """
 CHANGES = {
     "offset": ("udp.py", '    srcport: int = field(Int16ub, "Source Port")\n', ""),  # put back behind the other one
+    "words": ("tcp.py", '" Win=", this.window_size_value', '" ", this.window_size_value * 2'),
     "mask": ("ipv4.py", "_flags_offset, 0xE000,", "_flags_offset, 0xC000,"),
     "number": ("packet.py", "6: Tcp, 17: Udp,", "6: Udp, 17: Tcp,"),
     "length": ("udp.py", "payload_len=this.length - 8", "payload_len=this.length - 12"),

@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +64,9 @@ def as_lists(table: Table) -> dict[str, list[Any]]:
 
 def both(path: Path, names: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple[Table, Table]:
     """Return the table of the exact reader, and that of the kernels."""
-    monkeypatch.setattr(api, "EXACT_FIRST", 1 << 40)
+    monkeypatch.setattr(api, "exact_first", lambda _: 1 << 40)
     exact = pktlab.open(path).table(*names)
-    monkeypatch.setattr(api, "EXACT_FIRST", -1)
+    monkeypatch.setattr(api, "exact_first", lambda _: 0)
     return exact, pktlab.open(path).table(*names)
 
 
@@ -134,6 +135,29 @@ class TestBatches:
             0,
             1000,
         }  # since the packet before in the file
+
+    @pytest.mark.parametrize(("size", "threads"), [(65_536, 1), (7, 2), (1000, 2)])
+    @pytest.mark.parametrize(
+        "chosen", [{"condition": "udp.checksum.verdict or ip.ttl < 64"}, {"bpf": "udp"}, {"condition": "frame.len < 3"}]
+    )
+    @pytest.mark.parametrize("exact_first", [1, 1000])
+    def test_of_a_selection_in_bulk(
+        self, many: Path, size: int, threads: int, chosen: dict[str, str], exact_first: int
+    ) -> None:
+        names = ["frame.number", "ip.src", "frame.time_delta", "udp.dstport", "udp.checksum.cause", "frame.protocols"]
+        exact, bulk = (pktlab.open(many).where(**chosen) for _ in range(2))
+        exact.exact_first, bulk.exact_first = 10**6, exact_first
+        tables = list(bulk.batches(*names, size=size, threads=threads))
+        assert {len(table) for table in tables[:-1]} <= {size}
+        assert (0 < len(tables[-1]) <= size) or (len(tables) == 1 and "frame.len < 3" in chosen.values())
+        assert as_lists(joined(tables)) == as_lists(exact.table(*names))
+
+    def test_of_a_pipe_that_is_named_like_a_file(self, many: Path, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        writer = threading.Thread(target=lambda: (tmp_path / "pipe").write_bytes(many.read_bytes()))
+        writer.start()
+        assert len(pktlab.open(tmp_path / "pipe").table("ip.src")) == 3000
+        writer.join()
 
     def test_of_a_damaged_capture_end_where_it_does(self, many: Path, tmp_path: Path) -> None:
         (tmp_path / "cut.pcap").write_bytes(many.read_bytes()[:-5])

@@ -235,6 +235,8 @@ class _Compiler:
         if name == "tcp.len" and wanted.layer("tcp"):
             wanted.has_lengths = True
             return lambda view: [_as_one(view.lengths())]
+        if field.source == "flow":
+            return lambda view: [_as_one(view.flow(name))]
         parts = field.parts if field.source == "either" else (name,)
         if field.source not in ("row", "either") or not all(map(wanted.field, parts)):
             raise _Unsaid

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from pktlab.columns.filters.check import DOMAINS, regex
-from pktlab.columns.filters.literals import plain_text
 from pktlab.columns.filters.nodes import (
     And,
     Arithmetic,
@@ -31,7 +30,7 @@ from pktlab.columns.filters.nodes import (
     Value,
     walk,
 )
-from pktlab.columns.filters.occurrences import Moments, Occurrences, PacketLike
+from pktlab.columns.filters.occurrences import Moments, Occurrences, PacketLike, plain_text
 from pktlab.columns.registry import Registry
 from pktlab.wire.values import ipv4_text, ipv6_text, mac_text
 

@@ -9,8 +9,9 @@ import re
 from functools import cache
 
 from pktlab.columns.filters.nodes import Literal
+from pktlab.columns.filters.occurrences import plain_text
 
-__all__ = ["Wrong", "address", "mac", "number", "octets", "plain_text", "text_of", "time_ns"]
+__all__ = ["Wrong", "address", "mac", "number", "octets", "text_of", "time_ns"]
 
 
 class Wrong(ValueError):
@@ -61,11 +62,6 @@ def _escaped(match: re.Match[str]) -> bytes:
     if point > 0x10FFFF or 0xD800 <= point < 0xE000:
         raise Wrong(f"U+{point:04X} is no character")
     return plain_text(chr(point))
-
-
-def plain_text(text: str) -> bytes:
-    """Return `text` in the form in which text is compared: UTF-8."""
-    return text.encode("utf-8", "surrogatepass")
 
 
 _BASES = (

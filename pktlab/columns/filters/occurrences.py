@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pktlab.capture import Record
-from pktlab.columns.filters.literals import plain_text
-from pktlab.columns.filters.nodes import Part
 from pktlab.columns.registry import FieldType, Registry
+from pktlab.flows import Seen
 from pktlab.wire.dissection import Dissection
 from pktlab.wire.packet import LINK_LAYERS
 from pktlab.wire.rows import Found
 from pktlab.wire.values import ipv4_text, ipv6_text
 from pktlab.wire.verdict import STATUS, Judgement
 
-__all__ = ["Moments", "Occurrences", "PacketLike"]
+if TYPE_CHECKING:
+    from pktlab.columns.filters.nodes import Part
+
+__all__ = ["Moments", "Occurrences", "PacketLike", "plain_text"]
+
+
+def plain_text(text: str) -> bytes:
+    r"""Return `text` in the form in which text is compared: UTF-8.
+
+    >>> plain_text("é")
+    b'\xc3\xa9'
+    """
+    return text.encode("utf-8", "surrogatepass")
 
 
 class PacketLike(Protocol):
@@ -24,6 +35,7 @@ class PacketLike(Protocol):
 
     record: Record
     dissection: Dissection
+    flows: tuple[Seen, ...]
 
     @property
     def judgements(self) -> Sequence[Judgement]:
@@ -170,6 +182,13 @@ class Occurrences:
             else:
                 yield number, plain_text(one.cause if what == "cause" else str(one.verdict))
 
+    def of_flow(self, field: FieldType) -> Iterable[_Occurrence]:
+        """Yield what the flow table says."""
+        for one in self.packet.flows:
+            value = one.value(field.name)
+            if value is not None:
+                yield self.numbers[one.layer], value
+
     def of_frame(self, field: FieldType) -> Iterable[_Occurrence]:
         """Yield what the capture says."""
         value = self.frame_value(field.name.partition(".")[2])
@@ -219,5 +238,5 @@ def _bounds(part: Part, last: int) -> tuple[int, int]:
 _SOURCES = {
     "row": Occurrences.of_rows, "either": Occurrences.of_either, "host": Occurrences.of_host,
     "protocol": Occurrences.of_protocol, "payload": Occurrences.of_payload, "checksum": Occurrences.of_checksum,
-    "frame": Occurrences.of_frame,
+    "flow": Occurrences.of_flow, "frame": Occurrences.of_frame,
 }  # fmt: skip

@@ -17,6 +17,7 @@ from pktlab.columns.plan import Plan, plan_for, rows_inside
 from pktlab.columns.registry import FieldType, Registry
 from pktlab.columns.rules import WALKED, Rules
 from pktlab.columns.scan import STATUSES, Walked
+from pktlab.columns.tracking import TRACKED, told_of
 from pktlab.columns.windows import WINDOW_LEN, max_packets
 from pktlab.wire.coverage import IN_PIECES
 from pktlab.wire.header import Header
@@ -30,12 +31,13 @@ _PIECES = tuple(kind.layer for kind in IN_PIECES)
 class Wanted:
     """What a filter asks for, noted while it is compiled.
 
-    has_lengths : it asks for ``tcp.len``
+    has_lengths : it asks for ``tcp.len``; has_flows : conversations are to be known
     """
 
     def __init__(self, rules: Rules, names: Registry) -> None:
         self.rules, self.names = rules, names
         self.has_lengths = False
+        self.has_flows = False
         self._fields: dict[str, None] = {}
         self._layers: dict[str, None] = dict.fromkeys(_PIECES)
         self._sums: dict[str, None] = {}
@@ -45,7 +47,8 @@ class Wanted:
 
     def plan(self) -> Plan:
         """Return the plan of the first walk; reassembly needs every fragment, so each is for the exact reader."""
-        return plan_for(self.rules, list(self._fields), layers=self._layers, sums=self._sums, every=True, pieces=True)
+        fields = [*self._fields, *(TRACKED if self.has_flows else ())]
+        return plan_for(self.rules, fields, layers=self._layers, sums=self._sums, every=True, pieces=True)
 
     def second_plan(self) -> Plan | None:
         """Return the plan of the second walk; None if there is nothing to look for."""
@@ -124,8 +127,9 @@ class Wanted:
 class View:
     """The answers of one window."""
 
-    def __init__(self, walked: Walked, second: Walked | None) -> None:
+    def __init__(self, walked: Walked, second: Walked | None, flows: tuple[Array, Array] | None = None) -> None:
         self.walked = walked
+        self.flows = flows
         self.window, self.count = walked.window, walked.count
         self._second = second
 
@@ -172,6 +176,11 @@ class View:
     def lengths(self) -> tuple[Array, Array]:
         """Return the octets behind TCP headers; -1 where it cannot be told."""
         return self.walked.payloads(self.walked.plan.places["tcp"])
+
+    def flow(self, name: str) -> tuple[Array, Array]:
+        """Return what the flow table says, and of which packets it does."""
+        assert self.flows is not None
+        return told_of(name, *self.flows)
 
     def codes(self, protocol: str) -> Array:
         """Return the verdicts on a protocol's checksum as places in `scan.VERDICTS`."""

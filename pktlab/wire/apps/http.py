@@ -14,6 +14,7 @@ from pktlab.errors import Malformed
 from pktlab.wire.apps.nodes import DECIMAL, STRING, Digits, Literal, Token
 from pktlab.wire.cursor import Cursor
 from pktlab.wire.fields import field
+from pktlab.wire.glance import Glance
 from pktlab.wire.header import Header
 from pktlab.wire.nodes import Readable
 from pktlab.wire.rows import Row
@@ -26,6 +27,7 @@ METHODS = (
     b"M-SEARCH",
 )  # fmt: skip
 """Methods that Wireshark knows HTTP by: RFC 9110, WebDAV (RFC 4918, 3253, 5323), UPnP."""
+_FIRST_WORDS = (b"HTTP/1.", *(method + b" " for method in METHODS))
 FIRST_LINE_MAX = 8192
 """Octets of a first line; RFC 9112 section 3 asks for 8000 at least."""
 KNOWN = {
@@ -156,6 +158,8 @@ class Http(Header, layer="http", label="Hypertext Transfer Protocol"):
 
     start: Header = field(Start(), name="")
     lines: tuple[Line, ...] = field(Lines(), name="", default=())
+
+    glances = (Glance(0, 4, tuple((int.from_bytes(one[:4], "big"),) * 2 for one in _FIRST_WORDS)),)
 
     @classmethod
     def looks_like(cls, data: bytes, start: int, end: int) -> bool:

@@ -15,6 +15,7 @@ from pktlab.errors import Truncated
 from pktlab.wire.apps.nodes import UpTo
 from pktlab.wire.cursor import Cursor
 from pktlab.wire.fields import AUTO, bits, field
+from pktlab.wire.glance import Glance, stands
 from pktlab.wire.header import Header
 from pktlab.wire.nodes import Bounded, Items, Readable, When
 from pktlab.wire.values import View
@@ -112,17 +113,22 @@ class Quic(Header, layer="quic", label="QUIC"):
         When(_has_length, UpTo(this.length, GreedyBytes)), "Protected payload", name="", default=None
     )
 
+    glances = (
+        Glance(0, 1, ((0x80, 0xFF),)), Glance(1, 4, ((0, 0), (V1, V1), (V2, V2), (DRAFTS.start, DRAFTS.stop - 1))),
+        Glance(5, 1, ((0, CID_MAX),)),
+    )  # fmt: skip
+
     @classmethod
     def looks_like(cls, data: bytes, start: int, end: int) -> bool:
         """Tell whether there is a long header of a known version whose connection IDs fit."""
-        if end - start < 7 or data[start] < 0x80:
+        if end - start < 7 or not stands(cls.glances, data, start, end):
             return False
         version = int.from_bytes(data[start + 1 : start + 5], "big")
         second = start + 6 + data[start + 5]
-        if second >= end or data[start + 5] > CID_MAX or data[second] > CID_MAX:
+        if second >= end or data[second] > CID_MAX:
             return False
         if version:
-            return is_known(version) and data[start] >= 0xC0
+            return data[start] >= 0xC0
         offered = second + 1 + data[second]
         return any(is_known(int.from_bytes(data[at : at + 4], "big")) for at in range(offered, end - 3, 4))
 

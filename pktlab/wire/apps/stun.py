@@ -9,6 +9,7 @@ from construct import Bytes, GreedyBytes, Int8ub, Int16ub, this
 
 from pktlab.wire.apps.nodes import STRING, OrElse
 from pktlab.wire.fields import AUTO, field
+from pktlab.wire.glance import Glance
 from pktlab.wire.header import Header
 from pktlab.wire.nodes import Bounded, Items, Switch
 from pktlab.wire.values import IPV4, IPV6, View, ipv4_text
@@ -134,10 +135,12 @@ class Stun(Header, layer="stun", label="Session Traversal Utilities for NAT"):
     id: bytes = field(Bytes(12), "Message Transaction ID")
     attributes: tuple[Attribute, ...] = field(Bounded(this.length, Items(Attribute)), name="", default=())
 
+    glances = (Glance(0, 1, ((0, 0x3F),)), Glance(4, 4, ((int.from_bytes(COOKIE, "big"),) * 2,)))
+
     @classmethod
     def looks_like(cls, data: bytes, start: int, end: int) -> bool:
         """Tell whether the cookie stands there and the length fits."""
-        if end - start < 20 or data[start + 4 : start + 8] != COOKIE or data[start] > 0x3F:
+        if not super().looks_like(data, start, end):
             return False
         length = int.from_bytes(data[start + 2 : start + 4], "big")
         return length % 4 == 0 and length <= end - start - 20

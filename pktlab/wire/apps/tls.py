@@ -12,6 +12,7 @@ from construct import Bytes, BytesInteger, GreedyBytes, Int8ub, Int16ub, this
 
 from pktlab.wire.apps.nodes import STRING, AsFar, OrElse, UpTo
 from pktlab.wire.fields import AUTO, field
+from pktlab.wire.glance import Glance
 from pktlab.wire.header import Header
 from pktlab.wire.nodes import Bounded, Items, Switch
 
@@ -228,12 +229,10 @@ class Record(Header, layer="tls", label="Record"):
         name="",
     )
 
-    @classmethod
-    def looks_like(cls, data: bytes, start: int, end: int) -> bool:
-        """Tell whether content type, version and length are those of a record."""
-        if end - start < 5 or data[start] not in CONTENT or data[start + 1] != 3 or data[start + 2] > 4:
-            return False
-        return 0 < int.from_bytes(data[start + 3 : start + 5], "big") <= MAX_RECORD
+    glances = (
+        Glance(0, 1, tuple((kind, kind) for kind in CONTENT)), Glance(1, 2, ((0x0300, 0x0304),)),
+        Glance(3, 2, ((1, MAX_RECORD),)),
+    )  # fmt: skip
 
     def summary(self) -> str:
         """Return what it says in a word."""
@@ -247,10 +246,7 @@ class Tls(Header, layer="tls", label="Transport Layer Security"):
 
     records: tuple[Record, ...] = field(AsFar(Record, least=1), name="")
 
-    @classmethod
-    def looks_like(cls, data: bytes, start: int, end: int) -> bool:
-        """Tell whether a record starts here."""
-        return Record.looks_like(data, start, end)
+    glances = Record.glances
 
     def summary(self) -> str:
         """Return ``TLS ClientHello SNI=example.com``."""

@@ -1,0 +1,223 @@
+"""The flow table in bulk: conversations found by a kernel, a window of packets at a time, in file order.
+
+What has one IP header and one transport header is the kernel's; every other packet is the exact reader's, and its
+headers go into the same table, in their turn. So numbers are those of `pktlab.flows.FlowTable`, which is also where a
+`Tracker` starts from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Any
+
+import numpy as np
+
+from pktlab.columns import kernels_flows as kernel
+from pktlab.columns.plan import Place
+from pktlab.columns.scan import Walked
+from pktlab.columns.windows import NO_TIME
+from pktlab.flows import Flow, FlowKey, FlowTable, Seen, Transport, tell_of_eviction, transports
+from pktlab.wire.dissection import Dissection
+from pktlab.wire.values import ipv4_text, ipv6_text
+
+__all__ = ["TRACKED", "Tracker", "keys_of", "seen_of", "told_of"]
+
+Array = np.ndarray[Any, Any]
+TRACKED = (
+    "ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "tcp.srcport", "tcp.dstport", "tcp.seq_raw", "tcp.ack_raw",
+    "tcp.flags", "udp.srcport", "udp.dstport",
+)  # fmt: skip
+"""The fields that conversations are told by."""
+_PROTOCOLS = {"tcp": 1, "udp": 2}
+_SPARE = 1 << 15  # rows that are finished and not yet freed; more than a window has packets
+_IPV4 = 0xFFFF << 48
+"""First half of the key of an IPv4 address, which no unicast IPv6 address starts with."""
+_IPV4_KEY = _IPV4 - (1 << 64)
+
+
+def keys_of(walked: Walked) -> tuple[Array, Array]:
+    """Return the packets of a window as the kernel takes them, and which of them are for the exact reader.
+
+    walked : by a plan for `TRACKED`, every occurrence of them, and with fragments left to the exact reader
+    """
+    places = walked.plan.places
+    packets = np.zeros((kernel.PACKET_LEN, walked.count), np.int64)
+    ports: dict[str, list[tuple[Array, Array]]] = {
+        protocol: [walked.values([place]) for place in places[f"{protocol}.srcport"]] for protocol in _PROTOCOLS
+    }
+    headers = np.zeros(walked.count, np.int8)
+    for protocol, number in _PROTOCOLS.items():
+        for values, has in ports[protocol]:
+            headers += has
+            packets[kernel.PROTOCOL][has] = number
+            packets[kernel.SRCPORT][has] = values[has]
+        dstport, has = walked.values(places[f"{protocol}.dstport"])
+        packets[kernel.DSTPORT][has] = dstport[has]
+    for row, name in ((kernel.SEQ, "tcp.seq_raw"), (kernel.ACK, "tcp.ack_raw"), (kernel.FLAGS, "tcp.flags")):
+        packets[row] = walked.values(places[name])[0]
+    packets[kernel.SRC_HIGH : kernel.SRC_LOW + 1], both = _addresses(walked, places["ip.src"], places["ipv6.src"])
+    packets[kernel.DST_HIGH : kernel.DST_LOW + 1], _ = _addresses(walked, places["ip.dst"], places["ipv6.dst"])
+    packets[kernel.MARKS] = kernel.ANALYSED | kernel.COUNTED
+    packets[kernel.LENGTH] = walked.window.index.lengths[: walked.count]
+    packets[kernel.TIME] = walked.window.index.times[: walked.count]
+    return packets, (headers > 1) | ((headers > 0) & both)
+
+
+def _addresses(walked: Walked, old: list[Place], new: list[Place]) -> tuple[Array, Array]:
+    """Return the address of each packet in two halves, and whether there is not exactly one IP header that has it."""
+    by_ipv4, by_ipv6 = walked.halves(old, _IPV4_KEY), walked.halves(new, 0)
+    is_ipv4 = by_ipv4[0] != 0
+    has_ipv6 = walked.payloads(new)[1]
+    return np.where(is_ipv4, by_ipv4, by_ipv6), is_ipv4 == has_ipv6
+
+
+def told_of(name: str, packets: Array, told: Array) -> tuple[Array, Array]:
+    """Return the values of one of `FLOW_FIELDS`, int64, and which packets have it.
+
+    packets, told : as `Tracker.run` takes them
+    """
+    protocol, _, what = name.partition(".")
+    rows = {"stream": kernel.OUT_STREAM, "seq": kernel.OUT_SEQ, "ack": kernel.OUT_ACK}
+    return told[rows[what]], packets[kernel.PROTOCOL] == _PROTOCOLS[protocol]
+
+
+def seen_of(packet: Dissection, place: int, told: Array) -> tuple[Seen, ...]:
+    """Return what the kernel told of a packet of a window; the conversation in it is a copy, which nothing counts."""
+    stream, seq, ack = map(int, told[:, place])
+    found = []
+    for one in transports(packet):
+        is_tcp = one.key.protocol == "tcp"
+        numbers = {"seq": seq, "ack": ack} if is_tcp else {"seq": None, "ack": None}
+        found.append(Seen(one.layer, Flow(one.key, stream), 0, one.flags, **numbers, is_counted=False))
+    return tuple(found)
+
+
+class Tracker:
+    """The table of conversations.
+
+    Parameters
+    ----------
+    table : what was seen of the capture so far; it is told conversations that are finished
+    """
+
+    def __init__(self, table: FlowTable) -> None:
+        self.table = table
+        rows = table.max_flows + _SPARE
+        self._entries = np.zeros((rows + 1, kernel.ENTRY_LEN), np.int64)
+        self._buckets = np.zeros(1 << max(rows - 1, 1).bit_length(), np.int64)
+        self._free = np.arange(rows, 0, -1, dtype=np.int64)
+        self._done = np.zeros(rows, np.int64)
+        self._state = np.zeros(kernel.STATE_LEN, np.int64)
+        self._state[kernel.MOST], self._state[kernel.FREE] = table.max_flows, rows
+        self._one, self._told = np.zeros((kernel.PACKET_LEN, 1), np.int64), np.zeros((3, 1), np.int64)
+        self._adopt(table)
+
+    def _adopt(self, table: FlowTable) -> None:
+        """Take over the conversations of a table."""
+        for flow in table:
+            self._see(Transport(0, flow.key, is_whole=False, is_analysed=False), 0, None)
+            row = self._entries[self._state[kernel.NEWEST]]
+            row[kernel.STREAM] = flow.stream
+            row[kernel.BASE : kernel.BASE + 2] = [-1 if base is None else base for base in flow.bases]
+            row[kernel.PACKETS : kernel.FIRST] = [*flow.packets, *flow.bytes, *flow.flags]
+            row[kernel.FIRST], row[kernel.LAST] = (_time(one) for one in (flow.first_ns, flow.last_ns))
+            row[kernel.TURNED] = flow.turned
+        for protocol, number in _PROTOCOLS.items():
+            self._state[kernel.STREAMS + number - 1] = table.streams[protocol]
+
+    def run(self, packets: Array, start: int, stop: int, out: Array) -> None:
+        """Track some packets of a window; `out` is int64, shape (3, packets): stream, seq and ack."""
+        self._settle(stop - start)
+        self._track(packets, start, stop, out)
+
+    def add(self, packet: Dissection, length: int, time_ns: int | None) -> tuple[Seen, ...]:
+        """Track a packet of the exact reader; as `FlowTable.add`, but it is counted at once."""
+        return tuple(self._see(one, length, time_ns) for one in transports(packet))
+
+    def _see(self, one: Transport, length: int, time_ns: int | None) -> Seen:
+        if not one.is_placed:
+            return self.table.see(one)
+        self._settle(1)
+        protocol = _PROTOCOLS[one.key.protocol]
+        marks = kernel.ANALYSED * one.is_analysed | kernel.COUNTED * one.is_whole
+        self._one[:, 0] = (
+            protocol, *_halves(one.key.src), one.key.srcport, *_halves(one.key.dst), one.key.dstport, one.seq, one.ack,
+            one.flags, marks, length, _time(time_ns),
+        )  # fmt: skip
+        self._track(self._one, 0, 1, self._told)
+        stream, seq, ack = map(int, self._told[:, 0])
+        is_tcp = one.key.protocol == "tcp"
+        return Seen(
+            one.layer, Flow(one.key, stream), 0, one.flags, seq if is_tcp else None,
+            ack if is_tcp and one.has_ack else None, one.is_whole,
+        )  # fmt: skip
+
+    def _track(self, packets: Array, start: int, stop: int, out: Array) -> None:
+        before = int(self._state[kernel.EVICTED])
+        kernel.track(
+            packets, start, stop, self._entries, self._buckets, self._free, self._done, self._state, out,
+        )  # fmt: skip
+        evicted = int(self._state[kernel.EVICTED]) - before
+        if evicted:
+            tell_of_eviction(self.table.evicted, self.table.max_flows)
+            self.table.evicted += evicted
+
+    def _settle(self, wanted: int) -> None:
+        """Free finished rows if fewer than `wanted` are free."""
+        if self._state[kernel.FREE] >= wanted:
+            return
+        done = self._done[: int(self._state[kernel.DONE])]
+        for row in done.tolist():
+            self.table.finished(self._flow(row))
+        free = int(self._state[kernel.FREE])
+        self._free[free : free + len(done)] = done
+        self._state[kernel.FREE] += len(done)
+        self._state[kernel.DONE] = 0
+
+    def flows(self) -> Iterator[Flow]:
+        """Yield the conversations that are kept, and those that are finished and were not told yet."""
+        self._settle(len(self._entries))
+        row = int(self._state[kernel.OLDEST])
+        while row:
+            yield self._flow(row)
+            row = int(self._entries[row, kernel.NEWER])
+
+    def _flow(self, row: int) -> Flow:
+        one = self._entries[row].tolist()
+        ends = [
+            (_text(one[kernel.LEFT_HIGH], one[kernel.LEFT_LOW]), one[kernel.PORTS] >> 24),
+            (_text(one[kernel.RIGHT_HIGH], one[kernel.RIGHT_LOW]), one[kernel.PORTS] >> 8 & 0xFFFF),
+        ]
+        protocol = "tcp" if one[kernel.PORTS] & 0xFF == kernel.TCP else "udp"
+        first, second = ends[:: -1 if one[kernel.SIDE] else 1]
+        first_ns, last_ns = (None if one[at] == NO_TIME else one[at] for at in (kernel.FIRST, kernel.LAST))
+        return Flow(
+            FlowKey(protocol, *first, *second), one[kernel.STREAM], [None, None],
+            one[kernel.PACKETS : kernel.BYTES], one[kernel.BYTES : kernel.SEEN_FLAGS],
+            one[kernel.SEEN_FLAGS : kernel.FIRST], first_ns, last_ns, bool(one[kernel.TURNED]),
+        )  # fmt: skip
+
+
+def _time(time_ns: int | None) -> int:
+    """Return a time as the kernel has it."""
+    return NO_TIME if time_ns is None or not -(1 << 63) < time_ns < 1 << 63 else time_ns
+
+
+def _signed(half: int) -> int:
+    return half - (1 << 64) if half >> 63 else half
+
+
+def _halves(address: str) -> tuple[int, int]:
+    """Return an address as the kernel has it."""
+    packed = ip_address(address).packed
+    if len(packed) == 4:
+        return _IPV4_KEY, int.from_bytes(packed, "big")
+    return _signed(int.from_bytes(packed[:8], "big")), _signed(int.from_bytes(packed[8:], "big"))
+
+
+def _text(high: int, low: int) -> str:
+    """Return the address that two halves are."""
+    if high == _IPV4_KEY:
+        return ipv4_text(low.to_bytes(4, "big"))
+    return ipv6_text(b"".join((half & 0xFFFF_FFFF_FFFF_FFFF).to_bytes(8, "big") for half in (high, low)))
