@@ -40,6 +40,8 @@ def round_trips(lab: Lab) -> None:
 def _crossings(relay: Relay, skipped: int) -> int:
     """Return how often the link was crossed one after the other, by the packets behind the first `skipped`."""
     ways = [entry["direction"] for entry in relay.truth()][skipped:]
+    while ways and ways[-1] == "there":  # what acknowledges the answer
+        ways.pop()
     turns = sum(one != later for one, later in itertools.pairwise(ways))
     return turns + 1 if ways else 0
 
