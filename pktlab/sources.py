@@ -41,9 +41,9 @@ def exact_first(reader: CaptureReader | Merged) -> int:
     size = 0 if not isinstance(reader, CaptureReader) or reader.salvages else reader.size or 0
     if size <= _LARGE:
         return EXACT_FIRST
-    from pktlab.columns import kernels
+    from pktlab.columns import kernels_walk
 
-    return 0 if size > _HUGE or kernels.is_compiled() else EXACT_FIRST
+    return 0 if size > _HUGE or kernels_walk.is_compiled() else EXACT_FIRST
 
 
 def is_stored(source: Sources) -> bool:

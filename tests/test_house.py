@@ -14,7 +14,7 @@ SOURCES = sorted([*(ROOT / "pktlab").rglob("*.py"), *(ROOT / "cli").rglob("*.py"
 NAMES = [str(path.relative_to(ROOT)) for path in SOURCES]
 MAX_MODULE, MAX_FUNCTION = 400, 60
 KERNELS = "pktlab/columns/kernels"
-"""A kernel is one loop over packets: a call that is given arrays counts references, which made `walk` twice as slow."""
+"""A kernel is one loop over packets, whose state a function of its own would have to be given and give back."""
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:

@@ -5,7 +5,7 @@ has Numba compile it, behind an entry that takes all arguments as one block of 6
 in a file. Later processes load that file with llvmlite and call the entry by its address, without the interpreter's
 lock.
 
-- A file is named after what it depends on: the text of the kernel's module and of this one, llvmlite, which goes with
+- A file is named after what it depends on: the text of this module and of those with kernels, llvmlite, which goes with
   one Numba, the processor, Python, and the types of the arguments. It starts with a digest of itself. A file that is
   not whole is not used, and compiled anew; files are written under another name, so that writers do not meet.
 - Object code is kept if it needs nothing of Numba's run-time: no exception, no array of its own.
@@ -150,7 +150,7 @@ class Kernel:
 
     @cached_property
     def _stem(self) -> str:
-        texts = [Path(path).read_bytes() for path in (__file__, self.py_func.__code__.co_filename)]
+        texts = [path.read_bytes() for path in sorted({*_sources(), Path(self.py_func.__code__.co_filename)})]
         about = f"{_machine()} {sys.implementation.cache_tag} {np.__version__.partition('.')[0]}".encode()
         return f"{self.py_func.__name__}-{_digest(*texts, about)}"
 
@@ -164,6 +164,12 @@ class Kernel:
 
 
 kernel = Kernel
+
+
+@cache
+def _sources() -> tuple[Path, ...]:
+    """Return the modules that kernels are made of."""
+    return Path(__file__), *Path(__file__).parent.glob("kernels*.py")
 
 
 # ---- arguments

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pktlab.columns.compiled import called, inlined, intrinsic, ir, kernel, types
+from pktlab.columns.compiled import called, inlined, kernel
+from pktlab.columns.kernels_bits import address_of, load64, put, reversed_bytes, store64
 
 __all__ = [
     "DECIMAL", "HEX", "IPV4", "IPV6", "MAC", "SKIP", "TEXT", "TIME", "WIDTHS", "WORD", "format_lines", "format_rows",
@@ -22,64 +23,11 @@ TEXT, SKIP = 7, 8
 GOOD, BAD = 1, 2  # places in `scan.VERDICTS`
 
 
-@intrinsic
-def _address(context, data):
-    """Return where an array lies in memory: plain numbers are not counted references."""
-
-    def generate(context, builder, signature, arguments):
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        return builder.ptrtoint(array.data, ir.IntType(64))
-
-    return types.int64(data), generate
-
-
-@intrinsic
-def _put(context, address, value):
-    """Store a byte, and return the address behind it; the caller has seen to it that there is room."""
-
-    def generate(context, builder, signature, arguments):
-        place = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
-        builder.store(builder.trunc(arguments[1], ir.IntType(8)), place)
-        return builder.add(arguments[0], ir.Constant(ir.IntType(64), 1))
-
-    return types.int64(types.int64, types.int64), generate
-
-
-@intrinsic
-def _load64(context, address):
-    """Return the 8 bytes at an address as a number; the caller has seen to it that they are there."""
-
-    def generate(context, builder, signature, arguments):
-        load = builder.load(builder.inttoptr(arguments[0], ir.IntType(64).as_pointer()))
-        load.align = 1
-        return load
-
-    return types.uint64(types.int64), generate
-
-
-@intrinsic
-def _store64(context, address, value):
-    """Store 8 bytes; the caller has seen to it that there is room."""
-
-    def generate(context, builder, signature, arguments):
-        place = builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
-        builder.store(arguments[1], place).align = 1
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.uint64), generate
-
-
-@intrinsic
-def _reversed(context, number):
-    """Return a number of 8 bytes with its bytes in the other order."""
-    return types.uint64(types.uint64), lambda context, builder, signature, arguments: builder.bswap(arguments[0])
-
-
 @inlined
 def _put_text(at, source, length):
     """Put bytes that lie at an address, 8 at a time: behind them and behind what is printed is room for 7 more."""
     for place in range(0, length, 8):
-        _store64(at + place, _load64(source + place))
+        store64(at + place, load64(source + place))
     return at + length
 
 
@@ -87,7 +35,7 @@ def _put_text(at, source, length):
 def _put_pair(at, number):
     """Put two digits, of a number under 100."""
     tens = number * 103 >> 10
-    return _put(_put(at, 48 + tens), 48 + number - 10 * tens)
+    return put(put(at, 48 + tens), 48 + number - 10 * tens)
 
 
 @called
@@ -100,7 +48,7 @@ def _put_digits(at, value, count):
         _put_pair(place, np.int64(left - rest * np.uint64(100)))
         left = rest
     if place > at:
-        _put(at, 48 + np.int64(left))
+        put(at, 48 + np.int64(left))
     return at + count
 
 
@@ -118,7 +66,7 @@ def _count_digits(value):
 def _put_decimal(at, value):
     """Put a number."""
     if value < 0:
-        at = _put(at, 45)
+        at = put(at, 45)
         value = -value
     return _put_digits(at, value, _count_digits(value))
 
@@ -128,7 +76,7 @@ def _put_hex(at, value, digits):
     """Put hex digits, lower case, leading zeros too."""
     for place in range(digits - 1, -1, -1):
         digit = value >> (4 * place) & 15
-        at = _put(at, 48 + digit if digit < 10 else 87 + digit)
+        at = put(at, 48 + digit if digit < 10 else 87 + digit)
     return at
 
 
@@ -139,13 +87,13 @@ def _put_ipv4(at, value):
         octet = value >> (8 * place) & 255
         if octet >= 100:
             hundreds = octet * 41 >> 12
-            at = _put_pair(_put(at, 48 + hundreds), octet - 100 * hundreds)
+            at = _put_pair(put(at, 48 + hundreds), octet - 100 * hundreds)
         elif octet >= 10:
             at = _put_pair(at, octet)
         else:
-            at = _put(at, 48 + octet)
+            at = put(at, 48 + octet)
         if place:
-            at = _put(at, 46)
+            at = put(at, 46)
     return at
 
 
@@ -155,7 +103,7 @@ def _put_mac(at, value):
     for place in range(5, -1, -1):
         at = _put_hex(at, value >> (8 * place), 2)
         if place:
-            at = _put(at, 58)
+            at = put(at, 58)
     return at
 
 
@@ -174,22 +122,22 @@ def _put_ipv6(at, high, low):
         if run_len > best_len:
             best, best_len = run, run_len
     if best == 0 and (best_len == 6 or (best_len == 5 and low >> 32 & 0xFFFF == 0xFFFF)):
-        at = _put(_put(at, 58), 58)
+        at = put(put(at, 58), 58)
         if best_len == 5:
             for _ in range(4):
-                at = _put(at, 102)
-            at = _put(at, 58)
+                at = put(at, 102)
+            at = put(at, 58)
         return _put_ipv4(at, low & 0xFFFFFFFF)
     place = 0
     while place < 8:
         if place == best and best_len > 1:
-            at = _put(_put(at, 58), 58)
+            at = put(put(at, 58), 58)
             place += best_len
             continue
         if place and place != best + best_len:
-            at = _put(at, 58)
+            at = put(at, 58)
         elif place and best_len < 2:
-            at = _put(at, 58)
+            at = put(at, 58)
         half = high if place < 4 else low
         word = half >> (16 * (3 - (place & 3))) & 0xFFFF
         digits = 1
@@ -214,7 +162,7 @@ def format_rows(values, lows, has, skipped, count, kinds, digits, texts, text_at
     words_at : int32 a column: place in `text_at` of the word for 0
     out : uint8, long enough; ends : int64, out: where each row ends in it
     """
-    base, at = _address(out), _address(out)
+    base, at = address_of(out), address_of(out)
     columns = len(kinds)
     for row in range(count):
         if not skipped[row]:
@@ -223,14 +171,14 @@ def format_rows(values, lows, has, skipped, count, kinds, digits, texts, text_at
                 if not has[column, row]:
                     piece += 2
                 for byte in range(text_at[piece], text_at[piece + 1]):
-                    at = _put(at, np.int64(texts[byte]))
+                    at = put(at, np.int64(texts[byte]))
                 if not has[column, row]:
                     continue
                 value, kind = values[column, row], kinds[column]
                 if kind == DECIMAL:
                     at = _put_decimal(at, value)
                 elif kind == HEX:
-                    at = _put_hex(_put(_put(at, 48), 120), value, digits[column])
+                    at = _put_hex(put(put(at, 48), 120), value, digits[column])
                 elif kind == IPV4:
                     at = _put_ipv4(at, value)
                 elif kind == MAC:
@@ -239,18 +187,18 @@ def format_rows(values, lows, has, skipped, count, kinds, digits, texts, text_at
                     at = _put_ipv6(at, value, lows[column, row])
                 elif kind == TIME:
                     if value < 0:
-                        at = _put(at, 45)
+                        at = put(at, 45)
                         value = -value
                     at = _put_decimal(at, value // 1_000_000_000)
-                    at = _put_digits(_put(at, 46), value % 1_000_000_000, 9)
+                    at = _put_digits(put(at, 46), value % 1_000_000_000, 9)
                 else:
                     word = words_at[column] + value
                     for byte in range(text_at[word], text_at[word + 1]):
-                        at = _put(at, np.int64(texts[byte]))
+                        at = put(at, np.int64(texts[byte]))
                 for byte in range(text_at[piece + 1], text_at[piece + 2]):
-                    at = _put(at, np.int64(texts[byte]))
+                    at = put(at, np.int64(texts[byte]))
             for byte in range(text_at[3 * columns], text_at[3 * columns + 1]):
-                at = _put(at, np.int64(texts[byte]))
+                at = put(at, np.int64(texts[byte]))
         ends[row] = at - base
     return at - base
 
@@ -258,9 +206,9 @@ def format_rows(values, lows, has, skipped, count, kinds, digits, texts, text_at
 @inlined
 def _number(base, op):
     """Return the number that an op takes of the bytes at `base`."""
-    word = _load64(base + op.offset)
+    word = load64(base + op.offset)
     if not op.little:
-        word = _reversed(word)
+        word = reversed_bytes(word)
     return (np.int64(word >> np.uint64(op.shift)) & op.mask) * op.factor + op.constant
 
 
@@ -270,7 +218,7 @@ def _may_stand(start, end, group, glances, ranges):
     for place in range(group.first, group.last):
         if start + glances[place].offset + glances[place].width > end:
             return False
-        word = _reversed(_load64(start + glances[place].offset))
+        word = reversed_bytes(load64(start + glances[place].offset))
         number = np.int64(word >> np.uint64(64 - 8 * glances[place].width))
         found = False
         for each in range(glances[place].first, glances[place].last):
@@ -305,7 +253,7 @@ def format_lines(
     asked : bool, in and out: the line is made elsewhere, since kernels cannot say it
     out : uint8; ends : int64, out: where each line ends in it
     """
-    base, begin, text = _address(data), _address(out), _address(texts)
+    base, begin, text = address_of(data), address_of(out), address_of(texts)
     at, limit = begin, begin + out.size - most
     rows = len(phrases) - 1
     for packet in range(count):
@@ -328,7 +276,7 @@ def format_lines(
                     option = start + phrases[row].size
                     end = option + _number(start, hints[phrases[row].tail])
                     while option < end:
-                        pair = np.int64(_load64(option) & np.uint64(0xFFFF))
+                        pair = np.int64(load64(option) & np.uint64(0xFFFF))
                         step = np.int64(steps[phrases[row].steps, pair & 255, 256])
                         if step == 0 and option + 1 < end:
                             step = np.int64(steps[phrases[row].steps, pair & 255, pair >> 8])
@@ -363,30 +311,30 @@ def format_lines(
                     if 0 <= number < hints[hint].last:
                         group = suggestions[hints[hint].first + number]
                         is_suggested |= group > 0 and _may_stand(behind, end, groups[group], glances, ranges)
-                byte = np.int64(_load64(behind) & np.uint64(255))
+                byte = np.int64(load64(behind) & np.uint64(255))
                 group = suggestions[phrases[row].by_byte + byte]
                 if is_suggested or (group > 0 and _may_stand(behind, end, groups[group], glances, ranges)):
                     asked[packet] = True
                     continue
         # ---- number and time
         for _ in range(_count_digits(first + packet), number_width):
-            at = _put(at, 32)
-        at = _put(_put_decimal(at, first + packet), 32)
+            at = put(at, 32)
+        at = put(_put_decimal(at, first + packet), 32)
         if timed[packet]:
             whole = micros[packet] // 1_000_000
             for _ in range(_count_digits(whole) + 7 + negative[packet], time_width):
-                at = _put(at, 32)
+                at = put(at, 32)
             if negative[packet]:
-                at = _put(at, 45)
-            at = _put_digits(_put(_put_decimal(at, whole), 46), micros[packet] - whole * 1_000_000, 6)
+                at = put(at, 45)
+            at = _put_digits(put(_put_decimal(at, whole), 46), micros[packet] - whole * 1_000_000, 6)
         else:
             for _ in range(1, time_width):
-                at = _put(at, 32)
-            at = _put(at, 45)
-        at = _put(at, 32)
+                at = put(at, 32)
+            at = put(at, 45)
+        at = put(at, 32)
         # ---- what each header says
         for place in range(told):
-            at = _put(at, 32)
+            at = put(at, 32)
             row = order[place]
             start = base + starts[packet] + places[row, packet]
             op, last = phrases[row].op_first, phrases[row].op_last
@@ -395,18 +343,18 @@ def format_lines(
                 if kind == TEXT:
                     at = _put_text(at, text + ops[op].first, np.int64(ops[op].last))
                 elif kind == IPV4:
-                    at = _put_ipv4(at, np.int64(_reversed(_load64(start + ops[op].offset)) >> np.uint64(32)))
+                    at = _put_ipv4(at, np.int64(reversed_bytes(load64(start + ops[op].offset)) >> np.uint64(32)))
                 elif kind == IPV6:
-                    high, low = _load64(start + ops[op].offset), _load64(start + ops[op].offset + 8)
-                    at = _put_ipv6(at, np.int64(_reversed(high)), np.int64(_reversed(low)))
+                    high, low = load64(start + ops[op].offset), load64(start + ops[op].offset + 8)
+                    at = _put_ipv6(at, np.int64(reversed_bytes(high)), np.int64(reversed_bytes(low)))
                 elif kind == MAC:
-                    at = _put_mac(at, np.int64(_reversed(_load64(start + ops[op].offset)) >> np.uint64(16)))
+                    at = _put_mac(at, np.int64(reversed_bytes(load64(start + ops[op].offset)) >> np.uint64(16)))
                 else:
                     number = _number(start, ops[op])
                     if kind == DECIMAL:
                         at = _put_decimal(at, number)
                     elif kind == HEX:
-                        at = _put_hex(_put(_put(at, 48), 120), number, ops[op].last)
+                        at = _put_hex(put(put(at, 48), 120), number, ops[op].last)
                     elif kind == WORD:
                         word = ops[op].first + number
                         at = _put_text(at, text + words[word, 0], np.int64(words[word, 1]))
@@ -419,6 +367,6 @@ def format_lines(
             if judged >= 0 and verdicts[judged, packet] != GOOD:
                 verdict = verdicts[judged, packet]
                 at = _put_text(at, text + marks[judged, verdict, 0], np.int64(marks[judged, verdict, 1]))
-        at = _put(at, 10)
+        at = put(at, 10)
         ends[packet] = at - begin
     return at - begin

@@ -41,7 +41,7 @@ class Place(NamedTuple):
 class Plan:
     """What the walk is given for a query.
 
-    here, deep, reach : int64 by kind; slots, judged : int32 by kind; need : all bits; see `kernels.walk`
+    here, deep, reach : int64 by kind; slots, judged : int32 by kind; need : all bits; see `kernels_walk.walk`
     places : by wanted field, where it can be taken from
     protocols : of the rows of `verdicts`
     pieces : fragments go to the exact reader, as they have to where checksums are judged

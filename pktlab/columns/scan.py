@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from pktlab.capture import CaptureReader
-from pktlab.columns import kernels
+from pktlab.columns import kernels, kernels_walk
 from pktlab.columns.plan import Place, Plan
 from pktlab.columns.terms import bits_of
 from pktlab.columns.windows import WINDOW_LEN, Window, Windows, max_packets
@@ -60,7 +60,7 @@ class Walked:
         self._places[:, : window.count] = -1
         self._verdicts[self.codes.nonzero()[0]] = 0
         self.codes[:] = 0
-        kernels.walk(
+        kernels_walk.walk(
             window.data, index.starts, index.captured, index.lengths, index.links, index.fcs, index.flags,
             window.count, _firsts(plan, window.link_types), *plan.rules.arrays,
             plan.here, plan.deep, plan.reach, plan.slots, plan.judged, plan.need, plan.every, plan.pieces,
@@ -71,7 +71,7 @@ class Walked:
     @property
     def exact(self) -> Array:
         """Which packets the exact reader has to answer for."""
-        is_exact: Array = self._status[: self.count] == kernels.EXACT
+        is_exact: Array = self._status[: self.count] == kernels_walk.EXACT
         return is_exact
 
     @property
@@ -91,7 +91,7 @@ class Walked:
 
     @property
     def arrays(self) -> tuple[Array, ...]:
-        """Places, payloads, verdicts, found and expected, as `kernels.walk` fills them: longer than the window."""
+        """Places, payloads, verdicts, found and expected, as `kernels_walk.walk` fills them: longer than the window."""
         return self._places, self._payloads, self._verdicts, self._found, self._expected
 
     def values(self, places: list[Place]) -> tuple[Array, Array]:
@@ -140,15 +140,15 @@ class Walked:
 
 
 def _rooms(kinds: int) -> tuple[Array, ...]:
-    """Return what `kernels.walk` works in, with so many kinds of headers.
+    """Return what `kernels_walk.walk` works in, with so many kinds of headers.
 
     lanes : LANE; numbers : int64, a line for each number of a header; order : uint64, which lanes are at the same kind
     of header, which of them are still with it, which go on; told : int64, by lane, what its numbers tell; waiting :
     int32 by kind, the first lane that is at such a header, or -1; turns : int32, a ring of the kinds that lanes wait at
     """
-    size = kernels.LANES
+    size, lines = kernels_walk.LANES, kernels_walk.ZERO + 1
     return (
-        np.zeros(size, kernels.LANE), np.zeros((kernels.ZERO + 1, size), np.int64), np.zeros((3, size), np.uint64),
+        np.zeros(size, kernels_walk.LANE), np.zeros((lines, size), np.int64), np.zeros((3, size), np.uint64),
         np.zeros((3, size), np.int64), np.full(kinds, -1, np.int32), np.zeros(kinds + 1, np.int32),
     )  # fmt: skip
 
