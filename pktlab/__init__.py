@@ -17,6 +17,7 @@ Describe a protocol once, then dissect, checksum and craft its packets:
 The house, from the top; imports go down only, and `make lint` holds them to it:
 
     cli/pktlab_cli/   how does a person ask?
+    labs/             what happens if?                  experiments with real sockets
     testing/          how do I test mine?               Hypothesis strategies
     live/             how do packets get on and off a real network?    namespaces, Scapy; the only door to the world
     documents.py      packets out of JSON               spoil.py    packets that are wrong on purpose
@@ -25,7 +26,8 @@ The house, from the top; imports go down only, and `make lint` holds them to it:
     packets.py        Packet: what one packet says, and whether its sums are right
     schemas.py        where does a user's own schema come from?     sums.py    pktlab.checksum
     columns/          what do a million packets say?    fields by name, display filters
-    flows/            which packets belong together?    flow keys, conversations, IP reassembly
+    demuxing/         which socket gets each packet of a capture?
+    flows/            which packets belong together?    flow keys, conversations, IP reassembly, sockets
     capture/          how do packets lie in files?      pcap, pcapng, gz, zst
     wire/             what does one packet say?         Construct schemas, checksums, verdicts
     errors, ranges    what can go wrong; half-open ranges

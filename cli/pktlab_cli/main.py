@@ -48,6 +48,15 @@ _SCHEMA = LazyGroup(
         "show": ("pktlab_cli.schema_show:show", "Draw a header and list its fields."),
     },
 )
+_LAB = LazyGroup(
+    "lab",
+    help="Experiments with real sockets in a sandbox, each with a capture, a picture and checks.",
+    examples=("pktlab lab list", "pktlab lab run tcp-connection-sockets -o out"),
+    lazy={
+        "list": ("pktlab_cli.lab:list_labs", "List the experiments."),
+        "run": ("pktlab_cli.lab:run_lab", "Carry out an experiment."),
+    },
+)
 cli = LazyGroup(
     "pktlab",
     help="A packet-level protocol toolkit: dissect captures, judge and explain checksums, draw headers.",
@@ -64,6 +73,8 @@ cli = LazyGroup(
         "query": ("pktlab_cli.query:query", "Ask captures in SQL."),
         "export": ("pktlab_cli.export:export", "Write columns to Parquet or Arrow."),
         "checksum": (_CHECKSUM, "Judge, explain, fix, break and compute checksums."),
+        "demux": ("pktlab_cli.demux:demux", "Say which socket gets each packet, and why."),
+        "lab": (_LAB, "Try it out: experiments with real sockets."),
         "schema": (_SCHEMA, "Draw the headers of protocols."),
         "doctor": ("pktlab_cli.doctor:doctor", "What this machine allows, and how to allow more."),
         "completion": ("pktlab_cli.completion:completion", "Print the completion script of a shell."),

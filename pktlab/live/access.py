@@ -8,9 +8,14 @@ import socket
 import subprocess
 import sys
 
-__all__ = ["namespaces_as", "raw_socket_error", "raw_socket_remedy"]
+__all__ = ["enter_own_namespace", "namespaces_as", "raw_socket_error", "raw_socket_remedy"]
 
 TIMEOUT_S = 5
+OWN_RUN = """
+mount -t tmpfs tmpfs /run || { echo "pktlab: no folder for namespaces can be made: run this with sudo" >&2; exit 2; }
+exec "$@"
+"""
+"""A sandbox keeps its namespaces in /run/netns, which a plain user cannot write to."""
 
 
 def raw_socket_error() -> str:
@@ -46,3 +51,14 @@ def namespaces_as() -> str | None:
         if made.returncode == 0:
             return who
     return None
+
+
+def enter_own_namespace() -> None:
+    """Start this program again as root of a user namespace of its own, where a sandbox can be made.
+
+    Returns if that is not needed, because it runs as root, or not allowed; else it does not return.
+    """
+    if sys.platform != "linux" or os.geteuid() == 0 or namespaces_as() != "any user":
+        return
+    again = [sys.executable, *sys.orig_argv[1:]]
+    os.execvp("unshare", ["unshare", "--map-root-user", "--net", "--mount", "sh", "-c", OWN_RUN, "pktlab", *again])

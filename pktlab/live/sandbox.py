@@ -8,8 +8,8 @@ own. Nothing is connected to the outside, and nothing outside is changed: the na
 created inside a namespace, and all addresses are private or documentation ones.
 
 What is promised about the end: the programs that a host started are ended, by their pid, and the namespaces
-are removed, also after an exception or Ctrl-C; every wait has a bound. Only a SIGKILL leaves namespaces
-behind; `ip netns list` shows them as ``pktlab-PID-...``.
+are removed, also after an exception or Ctrl-C; every wait has a bound. What a SIGKILL leaves behind,
+``pktlab-PID-...`` in `ip netns list`, the next sandbox on the machine removes.
 
 So that only asked-for packets appear, these are off: duplicate address detection, router solicitations, IPv6
 addresses of the link, asking again for a known neighbour, and (unless `offloads`) checksum and segmentation
@@ -27,7 +27,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType, TracebackType
 
@@ -118,6 +118,7 @@ class Sandbox:
     def __enter__(self) -> Sandbox:
         if reason := _missing():
             raise PktlabError(reason)
+        _clean_up_after_the_killed()
         atexit.register(self.close)  # for a Ctrl-C in the few instructions before `close` can hold it off
         try:
             self._build()
@@ -176,6 +177,25 @@ class Sandbox:
         near = [host.eth0.name, "address", host.mac, *mtu]
         far = [interface, "address", mac, *mtu, "netns", netns]
         ip("-n", host.netns, "link", "add", *near, "type", "veth", "peer", "name", *far)
+
+
+def _clean_up_after_the_killed() -> None:
+    """Remove the namespaces of programs that are no longer there, with what those started in them."""
+    for line in ip("netns", "list").splitlines():
+        found = re.match(r"(pktlab-([0-9]+)-\S+)", line)
+        if found and not Path(f"/proc/{found[2]}").exists():
+            with suppress(PktlabError):  # another sandbox may be at it too
+                _end_sessions(found[1])
+                ip("netns", "delete", found[1])
+
+
+def _end_sessions(netns: str) -> None:
+    """End the programs of a namespace whose sessions began there; who only came to look around is left alone."""
+    pids = set(map(int, ip("netns", "pids", netns).split()))
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            if os.getsid(pid) in pids or not Path(f"/proc/{os.getsid(pid)}").exists():
+                os.kill(pid, signal.SIGKILL)
 
 
 def _port(host: Host) -> str:

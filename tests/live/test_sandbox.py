@@ -412,3 +412,24 @@ with Sandbox("a", "b", "c") as box:
     assert "KeyboardInterrupt" in said
     assert namespaces(run.pid) == []
     assert ends_soon(sleeper)
+
+
+@needs_sandbox
+def test_what_a_kill_leaves_behind_the_next_sandbox_removes() -> None:
+    program = """
+import time
+from pktlab.live import Sandbox
+with Sandbox() as box:
+    print(box["client"].popen(["sleep", "300"]).pid, flush=True)
+    time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=ROOT) as run:
+        assert run.stdout is not None
+        sleeper = int(run.stdout.readline())
+        run.kill()
+        run.wait(20)
+    assert len(namespaces(run.pid)) == 2
+    assert is_running(sleeper)
+    with Sandbox(ipv6=None):
+        assert namespaces(run.pid) == []
+    assert ends_soon(sleeper)

@@ -1,0 +1,163 @@
+"""``pktlab demux``: which socket gets each packet of a capture, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pktlab_cli.errors import ending
+from pktlab_cli.lab import output_folder_option, show_experiment
+from pktlab_cli.options import (
+    color_option,
+    command,
+    filter_option,
+    packets_of,
+    protocol_options,
+    salvage_option,
+    source_options,
+)
+from pktlab_cli.printing import JsonArray, Printer, count, escape, json_text, table
+from pktlab_cli.progress import watched
+
+if TYPE_CHECKING:
+    from pktlab.api import Packet
+    from pktlab.demuxing import Demuxed
+    from pktlab.flows.receiving import Delivery
+    from pktlab.flows.sockets import Socket
+    from pktlab_cli.options import Condition
+
+__all__ = ["demux"]
+
+
+@command(
+    "demux",
+    "pktlab demux pcaps/first-light.pcapng",
+    "pktlab demux pcaps/first-light.pcapng --socket udp:0.0.0.0:12000 --socket tcp:0.0.0.0:12000 -V",
+    "pktlab demux pcaps/first-light.pcapng --draw",
+    "pktlab demux pcaps/first-light.pcapng -q --plot out.svg",
+    "pktlab demux pcaps/first-light.pcapng -T jsonl",
+    "pktlab demux --experiment list",
+    "pktlab demux --experiment udp-connected -o out",
+)
+@source_options
+@click.option(
+    "--socket", "texts", multiple=True, metavar="SOCKET",
+    help="One of the host's, in the order of bind: udp:0.0.0.0:53 or tcp:10.0.0.1:80,peer=10.0.0.9:4711.",
+)  # fmt: skip
+@click.option("--sockets", "listing", metavar="FILE", help="The host's: what ss -tuan printed; here is this machine.")
+@click.option("--host", "hosts", multiple=True, metavar="ADDRESS", help="An address of the host. [default: any]")
+@click.option("--dev", default="", metavar="INTERFACE", help="Where the packets come in, for sockets bound to one.")
+@click.option("-V", "--why", "explain", is_flag=True, help="Why each other socket does not get a packet.")
+@click.option("-T", "form", type=click.Choice(("text", "json", "jsonl")), default="text", help="How packets are shown.")
+@click.option("-q", "quiet", is_flag=True, help="Show no packets, only the sums.")
+@click.option("--draw", is_flag=True, help="The picture for a terminal: sockets, and who sends to them.")
+@click.option("--plot", "target", metavar="OUT.svg", help="Write the picture: clients, sockets, four-tuples.")
+@click.option("--experiment", metavar="NAME", help="Instead of a FILE: see it happen with real sockets; or list.")
+@output_folder_option
+@filter_option
+@salvage_option
+@protocol_options
+@color_option
+def demux(
+    source: str | None, texts: tuple[str, ...], listing: str | None, hosts: tuple[str, ...], dev: str, explain: bool,
+    form: str, quiet: bool, draw: bool, target: str | None, experiment: str | None, folder: str | None,
+    condition: Condition | None, salvage: bool, protocols: dict[str, Any], out: Printer,
+) -> int:  # fmt: skip
+    """Say for every packet which socket gets it, and by which rule.
+
+    The rules are Linux's: UDP and TCP, connected sockets, wildcards, SO_REUSEADDR, SO_REUSEPORT, multicast, IPv6.
+    Without --socket the sockets are inferred from who sends to whom.
+    """
+    if experiment is not None:
+        if source is not None:
+            raise click.UsageError("--experiment makes its own packets: name no FILE", click.get_current_context())
+        return show_experiment(experiment, folder, out)
+    from pktlab.demuxing import Demuxed, svg, tree
+    from pktlab.flows.receiving import ReceivingHost
+
+    if target is not None and not target.lower().endswith(".svg"):
+        raise click.UsageError("--plot writes SVG: name a file that ends in .svg", click.get_current_context())
+    host = ReceivingHost(_table(texts, listing), list(map(_address, hosts)), dev)
+    demuxed = Demuxed(host, explain=explain)
+    with packets_of(source, protocols, condition, salvage=salvage) as capture:
+        done = demuxed.read(watched(capture, prints=not quiet))
+        if quiet or draw:
+            for _ in done:
+                pass
+        else:
+            _show(done, form, out)
+        if draw:
+            out.lines(map(escape, tree(demuxed)))
+        elif form == "text":
+            out.lines(_sums(demuxed, out))
+        if target is not None:
+            Path(target).write_text(svg(demuxed, capture.name), encoding="utf-8")
+    return ending(capture.reader)
+
+
+def _table(texts: tuple[str, ...], listing: str | None) -> Any:
+    """Return the table of the sockets that the user named; None if there are none, and they are to be inferred."""
+    from pktlab.flows.demux import SocketTable
+    from pktlab.flows.sockets import parse_socket
+
+    if not texts and listing is None:
+        return None
+    listed: list[Socket] = []
+    if listing is not None:
+        from pktlab.live.socket_list import machine_sockets, parse_ss
+
+        if listing == "here":
+            listed = machine_sockets()
+        else:
+            listed = parse_ss(Path(listing).read_text(encoding="utf-8", errors="replace"), listing)
+    return SocketTable([*listed, *map(parse_socket, texts)])
+
+
+def _address(text: str) -> str:
+    import ipaddress
+
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no IP address", param_hint="--host") from None
+
+
+def _show(done: Iterator[tuple[Packet, Delivery | None]], form: str, out: Printer) -> None:
+    from pktlab.demuxing import packet_document
+
+    if form == "json":
+        with JsonArray(out) as array:
+            for packet, delivery in done:
+                array.add(packet_document(packet, delivery))
+        return
+    for packet, delivery in done:
+        if form == "jsonl":
+            out.line(json_text(packet_document(packet, delivery)))
+        elif delivery is not None:
+            out.lines(_lines(packet, delivery, out))
+
+
+def _lines(packet: Packet, delivery: Delivery, out: Printer) -> Iterator[str]:
+    match = delivery.match
+    style = "quiet" if match is None else "note" if match.socket is not None else "bad"
+    said = out.paint(escape(str(delivery)), style)
+    yield f"{packet.number:>5}  {delivery.key!s:<50}  {said}"
+    for one in match.runners_up if match is not None else ():
+        yield f"{'':>9}not {escape(one.socket.name)}: {escape(one.reason)}"
+
+
+def _sums(demuxed: Demuxed, out: Printer) -> Iterator[str]:
+    """Yield a line a socket: what it got, and from how many."""
+    rows = [["socket", "packets", "bytes", "peers"]]
+    for name, tally in demuxed.sockets.items():
+        rows.append([escape(name) or "no socket", f"{tally.packets:,}", f"{tally.length:,}", f"{len(tally.peers):,}"])
+    yield ""
+    if len(rows) > 1:
+        heading, *lines = table(rows, right=(1, 2, 3))
+        yield out.paint(heading, "heading")
+        yield from lines
+    got = sum(tally.packets for tally in demuxed.sockets.values())
+    yield f"{count(demuxed.packets, 'packet')}: {got:,} for sockets, {demuxed.others:,} neither TCP nor UDP, or waiting"

@@ -1,0 +1,144 @@
+"""`pktlab demux`: packets with their sockets, sums, pictures."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from pktlab.live import Sandbox
+from pktlab.live.access import enter_own_namespace
+
+ROOT = Path(__file__).resolve().parents[2]
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def test_a_line_a_packet_and_the_sums(pktlab: Any, first_light: Path) -> None:
+    status, out, err = pktlab("demux", first_light)
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[4].endswith("tcp:192.0.2.2:12000 (address); asks for a connection")
+    assert "tcp:192.0.2.2:12000,peer=192.0.2.1:43592        5    341      1" in out
+    assert "28  udp 192.0.2.1:40000 → 192.0.2.2:12000               dropped: its udp checksum is bad" in out
+
+
+def test_given_sockets_and_why_the_others_lost(pktlab: Any, good: Path) -> None:
+    sockets = ("--socket", "udp:0.0.0.0:9999", "--socket", "udp:192.0.2.2:9999,name=dns")
+    out = pktlab("demux", good, *sockets, "-V").out
+    assert out.count("dns (address)") == 3
+    assert "not udp:0.0.0.0:9999: it is bound to every address, dns to just this one" in out
+
+
+def test_json_has_the_names_of_the_contract(pktlab: Any, good: Path) -> None:
+    array = json.loads(pktlab("demux", good, "-T", "json", "--socket", "udp:0.0.0.0:9999").out)
+    assert [one["frame.number"] for one in array] == [1, 2, 3]
+    assert {(one["demux.socket"], one["demux.rule"]) for one in array} == {("udp:0.0.0.0:9999", "wildcard")}
+    lines = pktlab("demux", good, "-T", "jsonl", "--socket", "udp:0.0.0.0:1", "-V").out.splitlines()
+    first = json.loads(lines[0])
+    assert (first["demux.socket"], first["demux.rule"], first["demux.answer"]) == (
+        None, "no socket", "ICMP port unreachable",
+    )  # fmt: skip
+    assert first["demux.runners_up"][0]["reason"] == "its port is 1, the packet is for 9999"
+
+
+def test_the_picture_has_every_socket_and_every_four_tuple(pktlab: Any, first_light: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.svg"
+    assert pktlab("demux", first_light, "-q", "--plot", target).status == 0
+    root = ElementTree.fromstring(target.read_text())
+    texts = [one.text for one in root.iter(f"{SVG}text")]
+    assert "TCP listener, port 12000" in texts
+    assert "TCP connection, still port 12000" in texts
+    assert "tcp 192.0.2.1:43592 → 192.0.2.2:12000" in texts
+    assert "SYN" in texts
+    width, height = (float(root.get(name, "0")) for name in ("width", "height"))
+    for one in root.iter(f"{SVG}rect"):
+        if one.get("x"):
+            assert float(one.get("x", "0")) + float(one.get("width", "0")) <= width
+            assert float(one.get("y", "0")) + float(one.get("height", "0")) <= height
+
+
+def test_a_capture_without_tcp_and_udp_has_an_empty_picture(pktlab: Any, first_light: Path, tmp_path: Path) -> None:
+    status, out, _ = pktlab("demux", first_light, "-Y", "arp", "--plot", tmp_path / "out.svg")
+    assert (status, out) == (0, "\n4 packets: 0 for sockets, 4 neither TCP nor UDP, or waiting\n")
+    assert ElementTree.fromstring((tmp_path / "out.svg").read_text()).tag == f"{SVG}svg"
+
+
+def test_the_picture_for_a_terminal(pktlab: Any, first_light: Path) -> None:
+    out = pktlab("demux", first_light, "--draw").out
+    assert "└─ SYN 192.0.2.1:43592 → 192.0.2.2:12000" in out
+    assert "still port 12000" in out
+
+
+def test_the_sockets_of_ss(pktlab: Any, good: Path, tmp_path: Path) -> None:
+    listing = tmp_path / "ss.txt"
+    listing.write_text('udp UNCONN 0 0 192.0.2.2:9999 0.0.0.0:* users:(("named",pid=1,fd=3))\n')
+    assert pktlab("demux", good, "--sockets", listing).out.count("named udp:192.0.2.2:9999 (address)") == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--socket", "udp:0.0.0.0"], "socket 'udp:0.0.0.0': '0.0.0.0' is not ADDRESS:PORT"),
+        (["--host", "here"], "'here' is no IP address"),
+        (["--plot", "out.png"], "--plot writes SVG"),
+    ],
+)
+def test_a_slip_is_one_line(arguments: list[str], said: str, pktlab: Any, good: Path) -> None:
+    status, out, err = pktlab("demux", good, *arguments)
+    assert (status, out) == (2, "")
+    assert said.lower() in err.lower()
+    assert err.count("\n") == 1
+
+
+def test_nothing_in_a_packet_acts_on_a_terminal(pktlab: Any, evil: Path) -> None:
+    for extra in ([], ["--draw"], ["-V"]):
+        out = pktlab("demux", evil, *extra).out
+        assert [char for char in out if not char.isprintable() and char != "\n"] == []
+
+
+def test_experiments_are_listed_one_a_line(pktlab: Any) -> None:
+    status, out, err = pktlab("demux", "--experiment", "list")
+    assert (status, err) == (0, "")
+    assert "udp-connected" in out.splitlines()
+    assert len(out.splitlines()) == 18
+    listed = pktlab("lab", "list").out
+    assert [line for line in listed.splitlines() if not line.startswith(" ")] == out.splitlines()
+
+
+def test_an_experiment_that_is_not_there(pktlab: Any, good: Path) -> None:
+    status, out, err = pktlab("demux", "--experiment", "udp-conected")
+    assert (status, out) == (2, "")
+    assert "did you mean udp-connected?" in err
+    assert pktlab("demux", good, "--experiment", "udp-connected").status == 2
+
+
+def test_without_a_sandbox_one_line_says_what_it_needs(
+    pktlab: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("pktlab.live.access.namespaces_as", lambda: None)
+    monkeypatch.setattr("sys.platform", "linux")
+    status, out, err = pktlab("demux", "--experiment", "multicast", "-o", tmp_path)
+    assert (status, out) == (2, "")
+    assert "sudo" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.skipif(Sandbox.available() is not None, reason="needs a sandbox")
+def test_a_plain_user_gets_a_namespace_of_their_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("pktlab.live.access.namespaces_as", lambda: "any user")
+    monkeypatch.setattr("os.execvp", lambda program, argv: started.append(argv))
+    wanted = ["-m", "pktlab_cli", "demux", "--experiment", "udp-connected", "-o", str(tmp_path)]
+    monkeypatch.setattr("sys.orig_argv", ["python", *wanted])
+    enter_own_namespace()
+    assert started[0][-len(wanted) :] == wanted
+    done = subprocess.run(started[0], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("  held  ") == 3
+    assert (tmp_path / "udp-connected.svg").exists()
