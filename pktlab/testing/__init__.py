@@ -20,7 +20,32 @@ from, users draw from. It imports `pktlab.wire`, Hypothesis and Construct.
 
 from __future__ import annotations
 
-from pktlab.testing.damage import Damaged, damaged
-from pktlab.testing.strategies import from_schema
+import importlib
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Damaged", "damaged", "from_schema"]
+if TYPE_CHECKING:
+    from pktlab.testing.conformance.run import assert_checksum_conformant
+    from pktlab.testing.damage import Damaged, damaged
+    from pktlab.testing.strategies import from_schema
+
+_HOME = {
+    "Damaged": "damage",
+    "assert_checksum_conformant": "conformance.run",
+    "damaged": "damage",
+    "from_schema": "strategies",
+}
+"""Which module a public name lives in: it is imported when the name is first used, for Hypothesis takes its time."""
+
+__all__ = ["Damaged", "assert_checksum_conformant", "damaged", "from_schema"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'pktlab.testing' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"pktlab.testing.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])
