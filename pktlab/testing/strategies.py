@@ -93,6 +93,16 @@ def _builds(header: Header) -> bool:
     return True
 
 
+def _value(view: View, raw: Any) -> Any:
+    """Return what a header is given for `raw`: its value; `raw` itself where the view reads one way only (NTP times)."""
+    value = view.decode(raw)
+    try:
+        view.encode(value)
+    except ValueError:
+        return raw
+    return value
+
+
 @st.composite
 def _header(draw: Draw, header: type[Any], room: Room, faults: bool, fixed: Mapping[str, int]) -> Any:
     return _Drawing(draw, header, room, faults, fixed).value()
@@ -158,7 +168,7 @@ class _Drawing:
                 raw = part.put(raw, self.number(part, part))
         self.scope |= {part.attr: part.number(raw) for part in declared.parts}
         if isinstance(declared.as_, View) and raw is not None:
-            self.arguments[declared.attr] = declared.as_.decode(raw)
+            self.arguments[declared.attr] = _value(declared.as_, raw)
         else:
             self.arguments[declared.attr] = raw
         if in_tail and raw is not None:
