@@ -32,7 +32,7 @@ MOST_BYTES = 64
 
 
 def from_schema(
-    header: type[H], *, faults: bool = False, fixed: Mapping[str, int] = MappingProxyType({})
+    header: type[H], *, faults: bool = False, fixed: Mapping[str, int] = MappingProxyType({}), most: int | None = None
 ) -> st.SearchStrategy[H]:
     r"""Return a strategy of values of `header` that build.
 
@@ -42,6 +42,7 @@ def from_schema(
     faults : also give derived and checked fields (lengths, checksums, versions) values of their own, now and then;
         such a value still builds, but its bytes may not parse
     fixed : numbers of `header` that are not drawn, by attribute: ``{"type": 8}``
+    most : bytes that the header may have; without it, any number
 
     Returns
     -------
@@ -74,7 +75,7 @@ def from_schema(
     unknown = [name for name in fixed if name not in header.schema.declared]
     if unknown:
         raise TypeError(f"{header.__name__} has no {', '.join(unknown)}")
-    return _header(header, Room(), faults, fixed).filter(_builds)
+    return _header(header, Room() if most is None else Room(most=most), faults, fixed).filter(_builds)
 
 
 def _require_plans(header: type[Header]) -> None:
@@ -94,7 +95,7 @@ def _builds(header: Header) -> bool:
 
 
 def _value(view: View, raw: Any) -> Any:
-    """Return what a header is given for `raw`: its value; `raw` itself where the view reads one way only (NTP times)."""
+    """Return what a header is given for `raw`: its value; `raw` where the view reads one way only (NTP times)."""
     value = view.decode(raw)
     try:
         view.encode(value)
