@@ -57,4 +57,4 @@ def test_no_broad_except_but_where_a_user_s_code_runs_or_what_was_made_is_taken_
         for path in SOURCES
         if re.search(r"except(\s+(Base)?Exception\b[^:]*)?:", path.read_text(encoding="utf-8"))
     ]
-    assert broad == ["pktlab/live/sandbox.py", "pktlab/schemas.py"]
+    assert broad == ["pktlab/live/sandbox.py", "pktlab/schemas.py", "pktlab/testing/conformance/worker.py"]

@@ -37,6 +37,8 @@ _CHECKSUM = LazyGroup(
         "fix": ("pktlab_cli.checksum_fix:fix", "Put checksums right, and touch nothing else."),
         "flip": ("pktlab_cli.checksum_flip:flip", "Break a bit, and see who notices."),
         "compute": ("pktlab_cli.checksum_compute:compute", "Compute the checksum of bytes."),
+        "errors": ("pktlab_cli.checksum_errors:errors", "Count the errors that a checksum cannot see."),
+        "fuzz": ("pktlab_cli.checksum_fuzz:fuzz", "Find the smallest input on which an implementation is wrong."),
     },
 )
 _SCHEMA = LazyGroup(

@@ -1,26 +1,79 @@
 """How do I test mine?
 
-Hypothesis strategies made out of schemas, of pktlab's own protocols and of yours alike: what the project's tests draw
-from, users draw from. It imports `pktlab.wire`, Hypothesis and Construct.
+Hypothesis strategies made out of schemas, of pktlab's own protocols and of yours alike, and of whole packets and
+captures; a kit for checksums; and what those cannot see. What the project's tests draw from, users draw from.
 
     from hypothesis import given
-    from pktlab.testing import damaged, from_schema
+    from pktlab.testing import assert_checksum_conformant, from_schema, packets
 
     @given(from_schema(Note))
     def test_round_trip(note):
         assert Note.parse(note.build()).build() == note.build()
 
-    @given(damaged(Note))
-    def test_nothing_else_is_raised(case):
-        try:
-            Note.parse(case.data)
-        except PktlabError:
-            pass
+    @given(packets("ip/udp", fault="swapped"))
+    def test_a_swapped_checksum_is_refused(packet):
+        assert not my_receiver(packet.data)
+
+    def test_my_checksum():
+        assert_checksum_conformant(my_checksum, kind="udp4")
+
+    strategies.py, plan.py, damage.py   values and damaged bytes of one schema
+    stacks.py, faults.py                whole packets, captures, and what is wrong with them
+    conformance/                        on which smallest packet is this checksum wrong?
+    unseen/                             which errors does a checksum not see?
+    plugin.py                           for pytest: a failing packet as a capture, and explained
+
+It may import everything but `pktlab.labs` and the command line.
 """
 
 from __future__ import annotations
 
-from pktlab.testing.damage import Damaged, damaged
-from pktlab.testing.strategies import from_schema
+import importlib
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Damaged", "damaged", "from_schema"]
+if TYPE_CHECKING:
+    from pktlab.testing.conformance.run import NotConformant, assert_checksum_conformant
+    from pktlab.testing.damage import Damaged, damaged
+    from pktlab.testing.faults import FAULTS
+    from pktlab.testing.stacks import (
+        captures,
+        extension_chains,
+        fragments,
+        ip_options,
+        packets,
+        tcp_options,
+        tcp_segments,
+        tunnels,
+        udp_datagrams,
+    )
+    from pktlab.testing.strategies import from_schema
+
+_HOME = {
+    "conformance.run": ("NotConformant", "assert_checksum_conformant"),
+    "damage": ("Damaged", "damaged"),
+    "faults": ("FAULTS",),
+    "stacks": (
+        "captures", "extension_chains", "fragments", "ip_options", "packets", "tcp_options", "tcp_segments", "tunnels",
+        "udp_datagrams",
+    ),
+    "strategies": ("from_schema",),
+}  # fmt: skip
+"""Which module a public name lives in: it is imported when the name is first used, for Hypothesis takes its time."""
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = [
+    "FAULTS", "Damaged", "NotConformant", "assert_checksum_conformant", "captures", "damaged", "extension_chains",
+    "fragments", "from_schema", "ip_options", "packets", "tcp_options", "tcp_segments", "tunnels", "udp_datagrams",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'pktlab.testing' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"pktlab.testing.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_MODULE_OF])

@@ -32,7 +32,7 @@ MOST_BYTES = 64
 
 
 def from_schema(
-    header: type[H], *, faults: bool = False, fixed: Mapping[str, int] = MappingProxyType({})
+    header: type[H], *, faults: bool = False, fixed: Mapping[str, int] = MappingProxyType({}), most: int | None = None
 ) -> st.SearchStrategy[H]:
     r"""Return a strategy of values of `header` that build.
 
@@ -42,6 +42,7 @@ def from_schema(
     faults : also give derived and checked fields (lengths, checksums, versions) values of their own, now and then;
         such a value still builds, but its bytes may not parse
     fixed : numbers of `header` that are not drawn, by attribute: ``{"type": 8}``
+    most : bytes that the header may have; without it, any number
 
     Returns
     -------
@@ -74,7 +75,7 @@ def from_schema(
     unknown = [name for name in fixed if name not in header.schema.declared]
     if unknown:
         raise TypeError(f"{header.__name__} has no {', '.join(unknown)}")
-    return _header(header, Room(), faults, fixed).filter(_builds)
+    return _header(header, Room() if most is None else Room(most=most), faults, fixed).filter(_builds)
 
 
 def _require_plans(header: type[Header]) -> None:
@@ -91,6 +92,16 @@ def _builds(header: Header) -> bool:
     except ValueError:  # a length that cannot come out
         return False
     return True
+
+
+def _value(view: View, raw: Any) -> Any:
+    """Return what a header is given for `raw`: its value; `raw` where the view reads one way only (NTP times)."""
+    value = view.decode(raw)
+    try:
+        view.encode(value)
+    except ValueError:
+        return raw
+    return value
 
 
 @st.composite
@@ -158,7 +169,7 @@ class _Drawing:
                 raw = part.put(raw, self.number(part, part))
         self.scope |= {part.attr: part.number(raw) for part in declared.parts}
         if isinstance(declared.as_, View) and raw is not None:
-            self.arguments[declared.attr] = declared.as_.decode(raw)
+            self.arguments[declared.attr] = _value(declared.as_, raw)
         else:
             self.arguments[declared.attr] = raw
         if in_tail and raw is not None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pktlab.errors import Malformed, Truncated, WireError
 from pktlab.testing import damaged, from_schema
 from pktlab.wire import IPV4, Bounded, Header, Items, Switch, When, bits, field
+from pktlab.wire.apps.ntp import Ntp
 from pktlab.wire.icmp import Icmp
 from pktlab.wire.ipv4 import Ip
 from pktlab.wire.tcp import Tcp
@@ -101,6 +102,11 @@ def test_a_node_outside_the_list_has_no_strategy(node: Any) -> None:
         from_schema(Other)
     with pytest.raises(TypeError, match=r"has no strategy \(Other\.tail\)"):
         damaged(Other)
+
+
+@given(from_schema(Ntp))
+def test_a_field_whose_text_cannot_be_read_back_is_drawn_as_its_number(ntp: Ntp) -> None:
+    assert Ntp.parse(ntp.build()).build() == ntp.build()
 
 
 def test_a_fixed_field_that_is_none_is_refused() -> None:

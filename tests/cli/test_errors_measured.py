@@ -1,0 +1,53 @@
+"""``pktlab checksum errors``: the table, JSON, the picture, and what is told of misuse."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def test_the_table(pktlab: Any) -> None:
+    result = pktlab("checksum", "errors", "--model", "swap", "--trials", 5000, "--others", 100)
+    assert (result.status, result.err) == (0, "")
+    lines = result.out.splitlines()
+    assert lines[0] == "errors in segments of 1,024 bytes over random, seed 0"
+    assert " ".join(lines[3].split()) == "swap internet 5,000 5,000 100.000 % 99.867 % .. 100.000 % 100.000 %"
+    assert [line.split()[1] for line in lines[4:]] == ["CRC-32", "Fletcher-16", "Adler-32"]
+
+
+def test_all_models_and_json(pktlab: Any, tmp_path: Path) -> None:
+    plot = tmp_path / "out.svg"
+    result = pktlab("checksum", "errors", "--trials", 2000, "--others", 20, "--json", "--plot", plot)
+    said = json.loads(result.out)
+    assert {one["model"] for one in said["counts"]} == {
+        "bit", "2bit", "burst:15", "burst:16", "swap", "splice", "random"
+    }  # fmt: skip
+    assert all(one["interval_99"][0] <= one["rate"] <= one["interval_99"][1] for one in said["counts"])
+    assert plot.read_text().startswith("<svg")
+
+
+@pytest.mark.parametrize("over", ["text", "elf", "FILE"])
+def test_data_of_all_kinds(pktlab: Any, over: str, first_light: Path) -> None:
+    over = str(first_light) if over == "FILE" else over
+    result = pktlab("checksum", "errors", "--model", "2bit", "--over", over, "--trials", 3000, "--others", 9)
+    assert (result.status, result.err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--model", "bits"], "there is no model 'bits'"), (["--size", "33"], "33 is odd"),
+        (["--plot", "a.gif"], "should end in .svg"), (["--over", "/nowhere"], "/nowhere: No such file"),
+        (["--over", "README.md", "--size", "65534"], "errors in segments of 65,534 need 131,076"),
+    ],
+)  # fmt: skip
+def test_misuse_is_told_in_a_line(
+    pktlab: Any, arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(__file__).parents[2])
+    result = pktlab("checksum", "errors", *arguments)
+    assert (result.status, result.out, len(result.err.splitlines())) == (2, "", 1)
+    assert said in result.err
