@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from pktlab import sources
 from pktlab.api import Capture
 from pktlab.capture import CaptureReader
 from pktlab.health import Health
+from pktlab.sources import exact_first as usual_first
 from pktlab.wire.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def judge_capture(
     threads : on how many cores
     exact_first : packets that are judged before the kernels are loaded; see `sources.exact_first` if None
     """
-    exact_first = sources.exact_first(capture.reader) if exact_first is None else exact_first
+    exact_first = usual_first(capture.reader) if exact_first is None else exact_first
     for packet in islice(capture, exact_first):
         health.add(packet)
         yield health.packets

@@ -7,11 +7,11 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from pktlab import sources
 from pktlab.api import Capture, Selection
 from pktlab.capture import CaptureReader, Record
 from pktlab.columns.filters import Clock
 from pktlab.packets import Packet
+from pktlab.sources import exact_first as usual_first
 
 if TYPE_CHECKING:
     from pktlab.columns.lines import Printed
@@ -55,7 +55,7 @@ class Lines:
 
     def __init__(self, capture: Capture | Selection, *, threads: int = 1, exact_first: int | None = None) -> None:
         self.capture, self.threads = capture, threads
-        self.exact_first = sources.exact_first(capture.reader) if exact_first is None else exact_first
+        self.exact_first = usual_first(capture.reader) if exact_first is None else exact_first
 
     def line(self, packet: Packet) -> bytes:
         """Return the line of the packet that the capture has just given out, with its end."""

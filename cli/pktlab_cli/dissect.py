@@ -79,7 +79,7 @@ FORMS = ("text", "tree", "fields", "csv", "json", "jsonl", "arrow", "parquet")
 @threads_option
 @protocol_options
 @color_option
-def dissect(  # noqa: C901 - one branch a kind of result
+def dissect(
     sources: list[str], frame: int | None, hex_text: str | None, as_: str | None, condition: Condition | None,
     wanted: Slice, wants_tree: bool, wants_hex: bool, form: str | None, names: tuple[str, ...], ranges: bool,
     target: str | None, file_form: Form | None, by_line: bool, quiet: bool, salvage: bool, settings: tuple[str, ...],
@@ -92,19 +92,13 @@ def dissect(  # noqa: C901 - one branch a kind of result
     printed, unless -V, -x, -T or -e asks for it.
     """
     form = _form(form, wants_tree, names)
-    if settings and form not in ROWS:
-        raise click.UsageError("-E is about the rows of -T fields and -T csv", click.get_current_context())
     prints = not quiet and (target is None or form is not None or wants_hex)
-    if target == "-" and prints:
-        raise click.UsageError("-w - takes standard output: print nothing else there", click.get_current_context())
-    if frame and wanted.numbers is not None:
-        raise click.UsageError("give --frame N or --frames M-N", click.get_current_context())
+    if why := _contradiction(form, settings, target, frame, hex_text, wanted, condition, prints=prints):
+        raise click.UsageError(why, click.get_current_context())
     if names:
         from pktlab_cli.catalog import check_fields
 
         check_fields(names, protocols.values())
-    if condition is not None and (frame is not None or hex_text is not None):
-        raise click.UsageError("-Y and -f choose packets; --frame and --hex name one", click.get_current_context())
     with contextlib.ExitStack() as stack:
         if hex_text is not None or as_ is not None:
             if target is not None:
@@ -141,6 +135,22 @@ def dissect(  # noqa: C901 - one branch a kind of result
         else:
             _copy(wanted, capture, target, file_form, flush=out.eager)
     return ending(capture.reader)
+
+
+def _contradiction(
+    form: str | None, settings: tuple[str, ...], target: str | None, frame: int | None, hex_text: str | None,
+    wanted: Slice, condition: Condition | None, *, prints: bool,
+) -> str | None:  # fmt: skip
+    """Return what does not go together among the options; None if all does."""
+    if settings and form not in ROWS:
+        return "-E is about the rows of -T fields and -T csv"
+    if target == "-" and prints:
+        return "-w - takes standard output: print nothing else there"
+    if frame and wanted.numbers is not None:
+        return "give --frame N or --frames M-N"
+    if condition is not None and (frame is not None or hex_text is not None):
+        return "-Y and -f choose packets; --frame and --hex name one"
+    return None
 
 
 def _rows(

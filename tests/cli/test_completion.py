@@ -20,7 +20,23 @@ def test_the_script_is_one_that_the_shell_takes(shell: str, program: Any) -> Non
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("pktlab ", {"info", "dissect", "craft", "query", "export", "checksum", "schema", "doctor", "completion"}),
+        (
+            "pktlab ",
+            {
+                "checksum",
+                "completion",
+                "craft",
+                "demux",
+                "dissect",
+                "doctor",
+                "export",
+                "flows",
+                "info",
+                "lab",
+                "query",
+                "schema",
+            },
+        ),
         ("pktlab ch", {"checksum"}),
         ("pktlab checksum v", {"verify"}),
         ("pktlab dissect --fr", {"--frame", "--frames"}),

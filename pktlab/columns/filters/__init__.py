@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
-from pktlab.columns.bpf import CaptureFilter
 from pktlab.columns.filters.occurrences import Moments, PacketLike
 from pktlab.columns.registry import FieldType, registry
 from pktlab.errors import FilterError
 from pktlab.wire.header import Header
 
 if TYPE_CHECKING:
+    from pktlab.columns.bpf import CaptureFilter
     from pktlab.columns.filters.nodes import Test
 
 __all__ = ["Clock", "Filter", "compile_filter"]
@@ -130,5 +130,9 @@ def compile_filter(
     """
     if text is not None and not text.strip():
         raise FilterError(text, 0, "there is nothing in it")
-    chosen = None if bpf is None else CaptureFilter(bpf)
+    chosen = None
+    if bpf is not None:
+        from pktlab.columns.bpf import CaptureFilter
+
+        chosen = CaptureFilter(bpf)
     return Filter(text, protocols.values() if isinstance(protocols, Mapping) else protocols, chosen)
