@@ -80,7 +80,7 @@ class Tabular:
 
     def prepare(self, names: Iterable[str]) -> None:
         """See to it that packets can say all of `names`."""
-        if not FLOW_FIELDS.isdisjoint(names):
+        if any(name in FLOW_FIELDS for name in names):
             self.track_flows()
 
     def track_flows(self, *, exactly: bool = False) -> None:

@@ -29,7 +29,7 @@ __all__ = ["FLOW_FIELDS", "MAX_FLOWS", "Flow", "FlowTable", "Seen", "tell_of_evi
 
 MAX_FLOWS = 1 << 18
 """Conversations that are told apart at a time; each takes some 700 bytes here, and 150 in columns."""
-FLOW_FIELDS = frozenset({"tcp.stream", "udp.stream", "tcp.seq", "tcp.ack"})
+FLOW_FIELDS = ("tcp.stream", "udp.stream", "tcp.seq", "tcp.ack")
 """What a packet is said by its flow table."""
 _MOD = 1 << 32
 _SYN, _ACK = TcpFlags.syn.mask, TcpFlags.ack.mask
