@@ -171,7 +171,7 @@ def _coded(one: Wanted, store: str, values: Array, valid: Array) -> TableColumn:
     inside = values[valid]
     if not len(inside):
         return TableColumn("text", codes, valid)
-    firsts, order = (_different_wide if store == "wide" else _different)(inside)
+    firsts, order = _different(inside)
     codes[valid] = order
     width = {"ipv4": 4, "mac": 6}.get(one.source.kind)
     if store == "wide":
@@ -184,21 +184,14 @@ def _coded(one: Wanted, store: str, values: Array, valid: Array) -> TableColumn:
 
 
 def _different(values: Array) -> tuple[Array, Array]:
-    """Return where each different value is first, in that order, and which of them each value is."""
-    _, firsts, codes = np.unique(values, return_index=True, return_inverse=True)
-    order = np.argsort(firsts)
-    ranks = np.empty(len(order), np.int32)
-    ranks[order] = np.arange(len(order), dtype=np.int32)
-    return firsts[order], ranks[codes]
+    """Return where each different value is first, in that order, and which of them each value is.
 
+    values : int64, or uint8 of shape (values, 16)
+    """
+    from pktlab.columns import kernels
 
-_ODD = np.uint64(0x9E3779B97F4A7C15)
-
-
-def _different_wide(values: Array) -> tuple[Array, Array]:
-    """Do the same for rows of 16 bytes: by a number made of them, unless two rows share one."""
-    halves = np.ascontiguousarray(values).view(np.uint64)
-    firsts, codes = _different(halves[:, 0] * _ODD ^ (halves[:, 1] + (halves[:, 1] >> np.uint64(29))))
-    if np.array_equal(halves[firsts][codes], halves):
-        return firsts, codes
-    return _different(np.ascontiguousarray(values).view("V16").ravel())
+    size = len(values)
+    halves = np.ascontiguousarray(values).view(np.int64).reshape(size, -1)
+    codes, firsts = np.empty(size, np.int32), np.empty(size, np.int64)
+    slots = np.full(1 << (2 * size).bit_length(), -1, np.int32)
+    return firsts[: kernels.tell_apart(halves[:, 0], halves[:, -1], slots, codes, firsts)], codes

@@ -11,7 +11,19 @@ import numpy as np
 from pktlab.columns.compiled import kernel
 from pktlab.columns.kernels_bits import address_of, load64, number_at, reversed_bytes
 
-__all__ = ["FULL", "MORE", "ODD", "census", "copy", "extract", "halve", "index_pcap", "index_pcapng", "tally"]
+__all__ = [
+    "FULL",
+    "MORE",
+    "ODD",
+    "census",
+    "copy",
+    "extract",
+    "halve",
+    "index_pcap",
+    "index_pcapng",
+    "tally",
+    "tell_apart",
+]
 
 FULL, MORE, ODD = 0, 1, 2  # why indexing ended: no room, the bytes end, something that is no plain packet
 
@@ -197,3 +209,28 @@ def tally(halves, verdicts, present, skipped, count, keys, used, counts, owners)
                 code = verdicts[protocol, packet]
                 if code and not skipped[packet]:
                     counts[owners[packet], code] += 1
+
+
+@kernel
+def tell_apart(highs, lows, slots, codes, firsts):
+    """Give different values numbers in the order in which they come; return how many there are.
+
+    Parameters
+    ----------
+    highs, lows : int64, the halves of each value
+    slots : int32, given as -1, a power of 2 and at least twice as many as values
+    codes : int32, out, the number of each; firsts : int64, out, as many: where each different one comes first
+    """
+    mask, count = np.uint64(len(slots) - 1), 0
+    for place in range(np.uint64(len(lows))):
+        high, low = highs[place], lows[place]
+        mixed = np.uint64(high) * np.uint64(0x9E3779B97F4A7C15) ^ np.uint64(low)
+        mixed = (mixed ^ mixed >> np.uint64(32)) * np.uint64(0xBF58476D1CE4E5B9)
+        slot = (mixed ^ mixed >> np.uint64(29)) & mask
+        while slots[slot] >= 0 and not (highs[firsts[slots[slot]]] == high and lows[firsts[slots[slot]]] == low):
+            slot = (slot + np.uint64(1)) & mask
+        if slots[slot] < 0:
+            slots[slot], firsts[count] = count, place
+            count += 1
+        codes[place] = slots[slot]
+    return count
