@@ -1,14 +1,16 @@
 """A capture run through the kernels, window by window, on as many threads as there are cores.
 
-Windows are read and indexed in order, walked side by side (kernels release the interpreter's lock), and given out in
-order. Memory is the windows in use and does not grow with the file.
+Windows are read and indexed in order, each by the thread that then walks it (kernels release the interpreter's lock),
+and given out in order. Memory is the windows in use and does not grow with the file.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count, cycle
+from threading import Condition
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -189,24 +191,39 @@ class Scan(Generic[Result]):
         self.threads = threads if reader.is_plain_file else 1
 
     def __iter__(self) -> Iterator[tuple[Walked, Result]]:
-        spare = 0 if self.threads == 1 else self.threads
-        walked = deque(Walked(self.plan, max_packets(self.window_len)) for _ in range(spare + 1))
-        windows = Windows(self.reader, spare, *self.before, window_len=self.window_len)
-        if not spare:
-            for window in windows:
-                yield walked[0], self._run(walked[0], window)
+        if self.threads > 1:
+            yield from self._side_by_side(self.threads)
             return
-        waiting: deque[tuple[Walked, Future[Result]]] = deque()
-        with ThreadPoolExecutor(self.threads) as pool:
-            for window in windows:
-                waiting.append((walked[0], pool.submit(self._run, walked[0], window)))
-                walked.rotate(-1)
-                if len(waiting) == spare:
-                    done, future = waiting.popleft()
-                    yield done, future.result()
-            while waiting:
-                done, future = waiting.popleft()
-                yield done, future.result()
+        walked = Walked(self.plan, max_packets(self.window_len))
+        for window in Windows(self.reader, 0, *self.before, window_len=self.window_len):
+            yield walked, self._run(walked, window)
+
+    def _side_by_side(self, ahead: int) -> Iterator[tuple[Walked, Result]]:
+        """Yield windows that threads have read and worked on, each its own: the bytes are in its core's cache."""
+        windows = iter(Windows(self.reader, ahead, *self.before, window_len=self.window_len))
+        walked = cycle([Walked(self.plan, max_packets(self.window_len)) for _ in range(ahead + 1)])
+        gate, turns = Condition(), count()
+        turn = next(turns)
+
+        def work(mine: int) -> tuple[Walked, Result] | None:
+            nonlocal turn
+            with gate:
+                gate.wait_for(lambda: turn == mine)
+                try:
+                    window, own = next(windows, None), next(walked)
+                finally:
+                    turn = next(turns)
+                    gate.notify_all()
+            return None if window is None else (own, self._run(own, window))
+
+        with ThreadPoolExecutor(ahead) as pool:
+            waiting = deque(pool.submit(work, mine) for mine in range(ahead))
+            for mine in count(ahead):
+                found = waiting.popleft().result()
+                if found is None:
+                    return
+                waiting.append(pool.submit(work, mine))
+                yield found
 
     def _run(self, walked: Walked, window: Window) -> Result:
         walked.run(window)

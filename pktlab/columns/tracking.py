@@ -16,7 +16,7 @@ import numpy as np
 from pktlab.columns import kernels_flows as kernel
 from pktlab.columns.plan import Place
 from pktlab.columns.scan import Walked
-from pktlab.columns.windows import NO_TIME
+from pktlab.columns.windows import NO_TIME, WINDOW_LEN, max_packets
 from pktlab.flows import Flow, FlowKey, FlowTable, Seen, Transport, tell_of_eviction, transports
 from pktlab.wire.dissection import Dissection
 from pktlab.wire.values import ipv4_text, ipv6_text
@@ -30,7 +30,7 @@ TRACKED = (
 )  # fmt: skip
 """The fields that conversations are told by."""
 _PROTOCOLS = {"tcp": 1, "udp": 2}
-_SPARE = 1 << 15  # rows that are finished and not yet freed; more than a window has packets
+_SPARE = max_packets(WINDOW_LEN) + 1  # rows that are finished and not yet freed; more than a window has packets
 _IPV4 = 0xFFFF << 48
 """First half of the key of an IPv4 address, which no unicast IPv6 address starts with."""
 _IPV4_KEY = _IPV4 - (1 << 64)
