@@ -52,7 +52,7 @@ def differences(data: bytes, group: tuple[str, ...], layout: Layout | JsonLayout
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize(
     ("part", "count"),
-    [(0, 80), *(pytest.param(part, 1000, marks=pytest.mark.thorough) for part in range(1, 11))],
+    [(0, 20), *(pytest.param(part, 1000, marks=pytest.mark.thorough) for part in range(1, 11))],
     ids=range(11),
 )
 def test_changed_captures(corpus: Path, part: int, count: int) -> None:

@@ -98,7 +98,7 @@ def test_lines_of_the_corpus(part: int) -> None:
     assert found == []
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(captures(), st.sampled_from([1 << 16, *WINDOWS]))
 def test_any_capture_however_it_is_cut(printer: LinePrinter, data: bytes, window_len: int) -> None:
     assert in_bulk(printer, data, window_len) == list(exact(io.BytesIO(data)))
