@@ -65,7 +65,7 @@ class Lines:
         """Yield the lines, some at a time."""
         clock = Clock()
         yield from map(self.line, self._first(clock))
-        if clock.count != self.exact_first:
+        if not self._goes_on(clock):
             return
         from pktlab.columns.rows import spliced
 
@@ -81,22 +81,34 @@ class Lines:
         clock = Clock()
         for packet in self._first(clock):
             yield _line(packet, self.line(packet))
-        if clock.count == self.exact_first:
+        if self._goes_on(clock):
             for shown in self._rest(clock, 1):
                 yield from shown.each()
+
+    def _goes_on(self, clock: Clock) -> bool:
+        """Tell whether packets are left that are read in bulk."""
+        return self._in_bulk and clock.count == self.exact_first
+
+    @property
+    def _in_bulk(self) -> bool:
+        """Whether packets can be read in bulk at all."""
+        capture = self.capture
+        if isinstance(capture, Selection):
+            return capture.is_chosen_in_bulk and not capture.tracks_flows
+        return isinstance(capture.reader, CaptureReader)
 
     def _first(self, clock: Clock) -> Iterator[Packet]:
         """Yield the packets that are read one by one; all of them, if the rest cannot be read in bulk."""
         capture = self.capture
-        if isinstance(capture, Capture) and isinstance(capture.reader, CaptureReader):
+        if not self._in_bulk:
+            yield from capture
+        elif isinstance(capture, Capture):
             for packet in islice(capture, self.exact_first):
                 clock.moments(packet.time_ns)
                 yield packet
-        elif isinstance(capture, Selection) and capture.is_chosen_in_bulk and not capture.tracks_flows:
+        else:
             assert isinstance(capture.capture, Capture)
             yield from capture.filter.select(islice(capture.capture, self.exact_first), clock)
-        else:
-            yield from capture
 
     def _rest(self, clock: Clock, threads: int) -> Iterator[_Shown]:
         """Yield the windows of the packets that were not read yet."""

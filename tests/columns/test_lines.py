@@ -233,6 +233,22 @@ def test_lines_of_what_passes_a_filter(many: Path, condition: str, exact_first: 
     assert [one.octets for one in each] == wanted
 
 
+@pytest.mark.parametrize("exact_first", [0, 1000])
+@pytest.mark.parametrize("conditions", [["udp.stream >= 0"], ["udp", "frame.len > 50"]], ids=["stream", "twice"])
+def test_lines_that_cannot_be_printed_in_bulk(many: Path, conditions: list[str], exact_first: int) -> None:
+    def chosen() -> Any:
+        found: Any = pktlab.open(many)
+        for condition in conditions:
+            found = found.where(condition)
+        return found
+
+    packets = chosen()
+    wanted = [packet.line(packets.first_ns).encode() + b"\n" for packet in packets]
+    assert len(wanted) > 10
+    assert list(Lines(chosen(), exact_first=exact_first)) == wanted
+    assert [one.octets for one in Lines(chosen(), exact_first=exact_first).each()] == wanted
+
+
 def test_each_line_comes_with_its_packet(many: Path) -> None:
     wanted = [(packet.number, packet.time_ns, packet.record) for packet in pktlab.open(many)]
     found = Lines(pktlab.open(many)).each()
