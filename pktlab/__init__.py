@@ -31,14 +31,16 @@ The house, from the top; imports go down only, and `make lint` holds them to it:
     capture/          how do packets lie in files?      pcap, pcapng, gz, zst
     wire/             what does one packet say?         Construct schemas, checksums, verdicts
     errors, ranges    what can go wrong; half-open ranges
+    lazy.py           names that are imported when they are first used
 
 This front page is no rung of that ladder: it gives out the public names when they are first used.
 """
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pktlab.lazy import lazy_names
 
 if TYPE_CHECKING:
     from pktlab.api import Capture, Packet, load_schema, open, packet
@@ -86,39 +88,17 @@ __all__ = [
 ]
 
 _HOME = {
-    **dict.fromkeys(("Capture", "Packet", "load_schema", "open", "packet"), "pktlab.api"),
-    **dict.fromkeys(
-        (
-            "CaptureError",
-            "CraftError",
-            "DamagedCapture",
-            "ExpressionError",
-            "FilterError",
-            "Malformed",
-            "MissingExtra",
-            "PktlabError",
-            "QueryError",
-            "SchemaError",
-            "Truncated",
-        ),
-        "pktlab.errors",
+    "api": ("Capture", "Packet", "load_schema", "open", "packet"),
+    "columns.filters": ("compile_filter",),
+    "errors": (
+        "CaptureError", "CraftError", "DamagedCapture", "ExpressionError", "FilterError", "Malformed", "MissingExtra",
+        "PktlabError", "QueryError", "SchemaError", "Truncated",
     ),
-    "checksum": "pktlab.sums",
-    "compile_filter": "pktlab.columns.filters",
-    "as_layer": "pktlab.live.as_layer",
-    "craft": "pktlab.live.craft",
-    "craft_line": "pktlab.live.craft_line",
-}
+    "live.as_layer": ("as_layer",),
+    "live.craft": ("craft",),
+    "live.craft_line": ("craft_line",),
+    "sums": ("checksum",),
+}  # fmt: skip
 __version__ = "0.1.0"
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'pktlab' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+__getattr__, __dir__ = lazy_names(__name__, _HOME)

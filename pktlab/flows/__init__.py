@@ -2,18 +2,18 @@
 
 Flow keys, the table of conversations, the reassembly of IP fragments, and the lookup of the socket for a packet.
 Everything here is pure: packets and `now` come in as arguments, what was put together comes out; memory is bounded, and
-nothing knows of files, real sockets or clocks. It imports `wire`, `ranges` and `errors`.
+nothing knows of files, real sockets or clocks. It imports `wire`, `ranges`, `lazy` and `errors`.
 """
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pktlab.flows.fragments import Fragments, Piece, Whole, piece_of
 from pktlab.flows.keys import FlowKey, flow_key
 from pktlab.flows.table import FLOW_FIELDS, MAX_FLOWS, Flow, FlowTable, Seen, tell_of_eviction
 from pktlab.flows.transports import Transport, transports
+from pktlab.lazy import lazy_names
 
 if TYPE_CHECKING:
     from pktlab.flows.demux import SocketTable
@@ -26,7 +26,6 @@ _HOME = {
     "sockets": ("Endpoint", "Socket", "parse_socket"),
 }
 """Where the lookup of sockets lives: it is imported when it is first used, so that reading packets is quick."""
-_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
     "FLOW_FIELDS",
@@ -52,14 +51,4 @@ __all__ = [
     "transports",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'pktlab.flows' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"pktlab.flows.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_MODULE_OF])
+__getattr__, __dir__ = lazy_names(__name__, _HOME)

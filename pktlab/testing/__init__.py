@@ -28,8 +28,9 @@ It may import everything but `pktlab.labs` and the command line.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pktlab.lazy import lazy_names
 
 if TYPE_CHECKING:
     from pktlab.testing.conformance.run import NotConformant, assert_checksum_conformant
@@ -59,21 +60,10 @@ _HOME = {
     "strategies": ("from_schema",),
 }  # fmt: skip
 """Which module a public name lives in: it is imported when the name is first used, for Hypothesis takes its time."""
-_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
     "FAULTS", "Damaged", "NotConformant", "assert_checksum_conformant", "captures", "damaged", "extension_chains",
     "fragments", "from_schema", "ip_options", "packets", "tcp_options", "tcp_segments", "tunnels", "udp_datagrams",
 ]  # fmt: skip
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'pktlab.testing' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"pktlab.testing.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_MODULE_OF])
+__getattr__, __dir__ = lazy_names(__name__, _HOME)

@@ -1,7 +1,7 @@
 """What does one packet say?
 
 Construct schemas, one file a protocol: bytes to values and back, the checksum's arithmetic, and the verdicts. Nothing
-here keeps state, reads files, or knows of a clock; it imports only `pktlab.errors` and `pktlab.ranges`.
+here keeps state, reads files, or knows of a clock; it imports only `errors`, `lazy` and `ranges`.
 
 A protocol of your own is a class body:
 
@@ -19,8 +19,9 @@ makes `dissect` read it.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pktlab.lazy import lazy_names
 
 if TYPE_CHECKING:
     from pktlab.wire.bindings import Binding, bind
@@ -45,7 +46,6 @@ _HOME = {
     "values": ("IPV4", "IPV6", "MAC", "Flags", "View", "flag"),
 }
 """Which module a public name lives in: it is imported when the name is first used, so that sums alone are quick."""
-_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
     "AUTO",
@@ -78,14 +78,4 @@ __all__ = [
     "padding",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'pktlab.wire' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"pktlab.wire.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_MODULE_OF])
+__getattr__, __dir__ = lazy_names(__name__, _HOME)
