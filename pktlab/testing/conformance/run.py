@@ -76,6 +76,7 @@ def assert_checksum_conformant(
         ...
     pktlab.testing.conformance.run.NotConformant: ...
     """
+    __tracebackhide__ = True  # pytest need not show this
     which = kind_of(kind)
     report = fuzz(Direct(fn, which), which, seed=seed, max_examples=max_examples, max_seconds=max_seconds)
     if not report.survived:
