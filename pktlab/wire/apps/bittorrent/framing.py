@@ -18,8 +18,20 @@ from typing import Any, NamedTuple
 
 from pktlab.errors import Malformed, Truncated, WireError
 from pktlab.wire.apps.bittorrent.peer import MAX_LEN, MESSAGES, PROTOCOL, Handshake
+from pktlab.wire.bencode import read_lax
 
-__all__ = ["BLOCK", "HANDSHAKE", "KEEP_ALIVE", "Frame", "Frames", "find_chain", "frames", "proof"]
+__all__ = [
+    "BLOCK",
+    "HANDSHAKE",
+    "KEEP_ALIVE",
+    "SURE",
+    "Frame",
+    "Frames",
+    "are_messages",
+    "find_chain",
+    "frames",
+    "proof",
+]
 
 HANDSHAKE, KEEP_ALIVE = -2, -1
 """What `Frame.type` says of what has no type."""
@@ -27,6 +39,9 @@ BLOCK = 1 << 14
 """Octets of a block, as all clients ask for them."""
 REQUEST_MAX = 1 << 17
 """Most octets that anybody asks for at once: what BEP 3 calls the limit of old clients."""
+PIECE = 7
+SURE = 36
+"""Bits that have to be other than chance has them where a message may start: those of a length and a type that fit."""
 _OPENING = bytes([len(PROTOCOL)]) + PROTOCOL
 _HEAD = struct.Struct(">IB").unpack_from
 
@@ -143,15 +158,19 @@ def _ended(data: Any, found: list[Frame], at: int, stop: int, enough: bool) -> F
 # ---- where messages are that nobody announced
 
 
-def proof(found: Iterable[Frame]) -> int:
-    """Return by how many bits the frames are other than chance would have them; negative if they cannot be right.
+def proof(data: Any, found: Iterable[Frame]) -> int:
+    r"""Return by how many bits the frames are other than chance would have them; negative if they cannot be right.
 
     A keep-alive says nothing: zeros are everywhere.
+
+    >>> data = b"\0\0\0\0" + b"\0\0\0\5\4\0\0\0\7"
+    >>> proof(data, frames(data).frames)
+    36
     """
-    return sum(_bits(frame) for frame in found)
+    return sum(_bits(data, frame) for frame in found)
 
 
-def _bits(frame: Frame) -> int:
+def _bits(data: Any, frame: Frame) -> int:
     """Return the bits of a frame that it could not have otherwise: of its length and type, and of usual numbers."""
     kind = frame.type
     if kind == HANDSHAKE:
@@ -162,13 +181,44 @@ def _bits(frame: Frame) -> int:
         return -64
     rule = _RULES[kind]
     bits = 36 if rule.least == rule.most else 20
-    if kind == 7:
-        bits += 16 if frame.size == BLOCK + 13 else 0 if frame.size <= REQUEST_MAX + 13 else -64
+    if kind == PIECE:
+        bits += 16 if frame.size == BLOCK + 13 else 3 if frame.size <= REQUEST_MAX + 13 else -64
     if kind in (6, 8, 16):
         bits += 16 if 0 < frame.fields[2] <= REQUEST_MAX else -64
-    if kind in (6, 7, 8, 16) and not frame.fields[1] % BLOCK:
+    if kind in (6, PIECE, 8, 16) and not frame.fields[1] % BLOCK:
         bits += 14
+    if kind == 20 and data[frame.start + 6 : frame.start + 7] == b"d":
+        bits += 20 if read_lax(data, frame.start + 6, frame.start + frame.size).stop is None else 0
+    if kind == 5 and frame.size >= 9:
+        octets = bytes(data[frame.start + 5 : frame.start + frame.size])
+        bits += 16 if 4 * (octets.count(0) + octets.count(255)) >= 3 * len(octets) else 0
     return bits
+
+
+def are_messages(data: Any, start: int, end: int) -> bool:
+    r"""Tell whether bytes that may start with a message are messages; the last may go on behind `end`.
+
+    Parameters
+    ----------
+    data, start, end : as for `frames`
+
+    >>> are_messages(b"\0\0\0\5\4\0\0\0\7", 0, 9), are_messages(bytes(9), 0, 9)
+    (True, False)
+    """
+    found = frames(data, start, end)
+    if isinstance(found.error, Malformed):
+        return False
+    bits = proof(data, found.frames) + (8 if found.error is None else 0)
+    if found.error is not None and end - found.stop >= 5:
+        length, kind = _HEAD(data, found.stop)
+        numbers = _RULES[kind].numbers
+        if kind == PIECE and end - found.stop >= 13 and numbers:
+            bits += _bits(data, Frame(PIECE, found.stop, length + 4, numbers(data, found.stop)[2:]))
+        elif kind != PIECE and length <= MAX_LEN:
+            bits += 36 if _RULES[kind].least == _RULES[kind].most else 20
+        elif length > MAX_LEN:
+            bits += 8 * min(end - found.stop, len(_OPENING))
+    return bits >= SURE
 
 
 def _start_of(kind: int) -> bytes:
@@ -197,6 +247,6 @@ def find_chain(data: Any, offset: int = 0, end: int | None = None, *, bits: int 
     stop = len(data) if end is None else end
     for match in _STARTS.finditer(data, offset, stop):
         found = frames(data, match.start(), stop, most=32)
-        if not isinstance(found.error, Malformed) and proof(found.frames) >= bits:
+        if not isinstance(found.error, Malformed) and proof(data, found.frames) >= bits:
             return match.start()
     return None

@@ -40,21 +40,21 @@ EXTENSIONS = (
 """Bits of the reserved octets that say something: BEP 4, 10, 52, 6, 5."""
 
 
-def _length(exact: int | None = None) -> Any:
+def length_field(exact: int | None = None) -> Any:
     """Declare the four octets of length; `exact` is the only one that the type can have."""
     default = AUTO if exact is None else exact
     return field(Int32ub, "Message Length", name="msg.length", default=default, equals=exact)
 
 
-def _type(number: int) -> Any:
+def type_field(number: int) -> Any:
     return field(Int8ub, "Message Type", name="msg.type", names=TYPES, default=number, equals=number)
 
 
-def _index() -> Any:
+def index_field() -> Any:
     return field(Int32ub, "Piece index", base="hex", name="piece.index")
 
 
-def _begin() -> Any:
+def begin_field() -> Any:
     return field(Int32ub, "Begin offset of piece", base="hex", name="piece.begin")
 
 
@@ -91,7 +91,7 @@ def _id_text(peer_id: bytes) -> str:
 class KeepAlive(Header, layer="bittorrent", label="Keep-alive"):
     """BEP 3: a length of 0 and nothing else."""
 
-    size: int = _length(0)
+    size: int = length_field(0)
 
     def summary(self) -> str:
         """Return its name."""
@@ -109,29 +109,29 @@ class Message(Header, layer="bittorrent", label="Message"):
 class Choke(Message, layer="bittorrent", label="Choke"):
     """BEP 3: no request will be served."""
 
-    size: int = _length(1)
-    type: int = _type(0)
+    size: int = length_field(1)
+    type: int = type_field(0)
 
 
 class Unchoke(Message, layer="bittorrent", label="Unchoke"):
     """BEP 3: requests will be served."""
 
-    size: int = _length(1)
-    type: int = _type(1)
+    size: int = length_field(1)
+    type: int = type_field(1)
 
 
 class Interested(Message, layer="bittorrent", label="Interested"):
     """BEP 3: the other side has something that this one lacks."""
 
-    size: int = _length(1)
-    type: int = _type(2)
+    size: int = length_field(1)
+    type: int = type_field(2)
 
 
 class NotInterested(Message, layer="bittorrent", label="Not interested"):
     """BEP 3: it has nothing."""
 
-    size: int = _length(1)
-    type: int = _type(3)
+    size: int = length_field(1)
+    type: int = type_field(3)
 
 
 class OfPiece(Message, layer="bittorrent"):
@@ -145,16 +145,16 @@ class OfPiece(Message, layer="bittorrent"):
 class Have(OfPiece, layer="bittorrent", label="Have"):
     """BEP 3: a piece is complete, and its hash was right."""
 
-    size: int = _length(5)
-    type: int = _type(4)
-    index: int = _index()
+    size: int = length_field(5)
+    type: int = type_field(4)
+    index: int = index_field()
 
 
 class Bitfield(Message, layer="bittorrent", label="Bitfield"):
     """BEP 3: the pieces that are there, the first one the highest bit; spare bits are 0."""
 
-    size: int = _length()
-    type: int = _type(5)
+    size: int = length_field()
+    type: int = type_field(5)
     bitfield: bytes = field(Bounded(this.size - 1, GreedyBytes), "Bitfield data", name="msg.bitfield")
 
     def summary(self) -> str:
@@ -174,20 +174,20 @@ class OfBlock(Message, layer="bittorrent"):
 class Request(OfBlock, layer="bittorrent", label="Request"):
     """BEP 3: `length` octets of a piece, from `begin` on; all clients ask for 16 KiB, or what is left of the end."""
 
-    size: int = _length(13)
-    type: int = _type(6)
-    index: int = _index()
-    begin: int = _begin()
+    size: int = length_field(13)
+    type: int = type_field(6)
+    index: int = index_field()
+    begin: int = begin_field()
     length: int = _wanted()
 
 
 class Piece(Message, layer="bittorrent", label="Piece"):
     """BEP 3: a block of a piece."""
 
-    size: int = _length()
-    type: int = _type(7)
-    index: int = _index()
-    begin: int = _begin()
+    size: int = length_field()
+    type: int = type_field(7)
+    index: int = index_field()
+    begin: int = begin_field()
     data: bytes = field(Bounded(this.size - 9, GreedyBytes), "Data in a piece", name="piece.data")
 
     def summary(self) -> str:
@@ -198,18 +198,18 @@ class Piece(Message, layer="bittorrent", label="Piece"):
 class Cancel(OfBlock, layer="bittorrent", label="Cancel"):
     """BEP 3: the block is no longer wanted."""
 
-    size: int = _length(13)
-    type: int = _type(8)
-    index: int = _index()
-    begin: int = _begin()
+    size: int = length_field(13)
+    type: int = type_field(8)
+    index: int = index_field()
+    begin: int = begin_field()
     length: int = _wanted()
 
 
 class Port(Message, layer="bittorrent", label="Port"):
     """BEP 5: the UDP port of the sender's DHT node."""
 
-    size: int = _length(3)
-    type: int = _type(9)
+    size: int = length_field(3)
+    type: int = type_field(9)
     port: int = field(Int16ub, "Port", name="port")
 
     def summary(self) -> str:
@@ -220,48 +220,48 @@ class Port(Message, layer="bittorrent", label="Port"):
 class Suggest(OfPiece, layer="bittorrent", label="Suggest piece"):
     """BEP 6: a piece that would be quick to serve."""
 
-    size: int = _length(5)
-    type: int = _type(13)
-    index: int = _index()
+    size: int = length_field(5)
+    type: int = type_field(13)
+    index: int = index_field()
 
 
 class HaveAll(Message, layer="bittorrent", label="Have all"):
     """BEP 6: in place of a bitfield full of ones."""
 
-    size: int = _length(1)
-    type: int = _type(14)
+    size: int = length_field(1)
+    type: int = type_field(14)
 
 
 class HaveNone(Message, layer="bittorrent", label="Have none"):
     """BEP 6: in place of a bitfield of zeros."""
 
-    size: int = _length(1)
-    type: int = _type(15)
+    size: int = length_field(1)
+    type: int = type_field(15)
 
 
 class Reject(OfBlock, layer="bittorrent", label="Reject request"):
     """BEP 6: the request will not be served."""
 
-    size: int = _length(13)
-    type: int = _type(16)
-    index: int = _index()
-    begin: int = _begin()
+    size: int = length_field(13)
+    type: int = type_field(16)
+    index: int = index_field()
+    begin: int = begin_field()
     length: int = _wanted()
 
 
 class AllowedFast(OfPiece, layer="bittorrent", label="Allowed fast"):
     """BEP 6: a piece that is served even while choked."""
 
-    size: int = _length(5)
-    type: int = _type(17)
-    index: int = _index()
+    size: int = length_field(5)
+    type: int = type_field(17)
+    index: int = index_field()
 
 
 class Extended(Message, layer="bittorrent", label="Extended"):
     """BEP 10: `id` 0 is the handshake; any other means what the receiver's handshake said that it does."""
 
-    size: int = _length()
-    type: int = _type(20)
+    size: int = length_field()
+    type: int = type_field(20)
     id: int = field(Int8ub, "Extended Message ID", name="extended.id")
     payload: bytes = field(Bounded(this.size - 2, GreedyBytes), "Extended Message", name="extended", default=b"")
 
@@ -289,8 +289,8 @@ def _layer(what: str, label: str) -> Any:
 class HashRequest(OfHashes, layer="bittorrent", label="Hash request"):
     """BEP 52: hashes of a file's tree; `base_layer` 0 are the blocks, `count` a power of two, from the `first` on."""
 
-    size: int = _length(49)
-    type: int = _type(21)
+    size: int = length_field(49)
+    type: int = type_field(21)
     pieces_root: bytes = _root()
     base_layer: int = _layer("base_layer", "Base layer")
     first: int = _layer("index", "First hash")
@@ -301,8 +301,8 @@ class HashRequest(OfHashes, layer="bittorrent", label="Hash request"):
 class Hashes(OfHashes, layer="bittorrent", label="Hashes"):
     """BEP 52: the hashes asked for, then those of the uncles up to the layer that proves them, 32 octets each."""
 
-    size: int = _length()
-    type: int = _type(22)
+    size: int = length_field()
+    type: int = type_field(22)
     pieces_root: bytes = _root()
     base_layer: int = _layer("base_layer", "Base layer")
     first: int = _layer("index", "First hash")
@@ -314,8 +314,8 @@ class Hashes(OfHashes, layer="bittorrent", label="Hashes"):
 class HashReject(OfHashes, layer="bittorrent", label="Hash reject"):
     """BEP 52: the request will not be served."""
 
-    size: int = _length(49)
-    type: int = _type(23)
+    size: int = length_field(49)
+    type: int = type_field(23)
     pieces_root: bytes = _root()
     base_layer: int = _layer("base_layer", "Base layer")
     first: int = _layer("index", "First hash")
@@ -326,7 +326,7 @@ class HashReject(OfHashes, layer="bittorrent", label="Hash reject"):
 class Unknown(Header, layer="bittorrent", label="Message of an unknown type"):
     """A type that no BEP gives a meaning; it is skipped by its length."""
 
-    size: int = _length()
+    size: int = length_field()
     type: int = field(Int8ub, "Message Type", name="msg.type")
     payload: bytes = field(Bounded(this.size - 1, GreedyBytes), "Message data", name="msg.data", default=b"")
 
