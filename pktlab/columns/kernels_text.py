@@ -214,19 +214,26 @@ def _number(base, op):
 
 
 @called
-def _may_stand(start, end, group, glances, ranges):
-    """Tell whether bytes may stand the glances of a group; none is always stood."""
-    for place in range(group.first, group.last):
-        if start + glances[place].offset + glances[place].width > end:
-            return False
-        word = reversed_bytes(load64(start + glances[place].offset))
-        number = np.int64(word >> np.uint64(64 - 8 * glances[place].width))
-        found = False
-        for each in range(glances[place].first, glances[place].last):
-            found |= ranges[each, 0] <= number and number <= ranges[each, 1]
-        if not found:
-            return False
-    return True
+def _may_stand(start, end, group, groups, glances, ranges):
+    """Tell whether bytes may stand the glances of a group, or of the other ones behind it; none is always stood."""
+    while group > 0:
+        stands = True
+        for place in range(groups[group].first, groups[group].last):
+            if start + glances[place].offset + glances[place].width > end:
+                stands = False
+                break
+            word = reversed_bytes(load64(start + glances[place].offset))
+            number = np.int64(word >> np.uint64(64 - 8 * glances[place].width))
+            found = False
+            for each in range(glances[place].first, glances[place].last):
+                found |= ranges[each, 0] <= number and number <= ranges[each, 1]
+            if not found:
+                stands = False
+                break
+        if stands:
+            return True
+        group = np.int64(groups[group].other)
+    return False
 
 
 @inlined
@@ -283,11 +290,11 @@ def _look(
             for hint in range(phrases[row].hint_first, phrases[row].hint_last):
                 number = _number(start, hints[hint])
                 if 0 <= number < hints[hint].last:
-                    group = suggestions[hints[hint].first + number]
-                    is_suggested |= group > 0 and _may_stand(behind, end, groups[group], glances, ranges)
+                    group = np.int64(suggestions[hints[hint].first + number])
+                    is_suggested |= group > 0 and _may_stand(behind, end, group, groups, glances, ranges)
             byte = np.int64(load64(behind) & np.uint64(255))
-            group = suggestions[phrases[row].by_byte + byte]
-            if is_suggested or (group > 0 and _may_stand(behind, end, groups[group], glances, ranges)):
+            group = np.int64(suggestions[phrases[row].by_byte + byte])
+            if is_suggested or (group > 0 and _may_stand(behind, end, group, groups, glances, ranges)):
                 return 0
     return told
 

@@ -136,7 +136,8 @@ def guessed_kinds(bindings: Sequence[Binding]) -> set[type[Header]]:
     guessed: set[type[Header]] = set()
     known = {binding.protocol for binding in bindings} | {other for each in INSTEAD.values() for _, other in each}
     for rule in FOLLOWS.values():
-        (known if rule.first is None else guessed).update((*rule.table.values(), *(rule.first or {}).values()))
+        by_first = [kind for several in (rule.first or {}).values() for kind in several]
+        (known if rule.first is None else guessed).update((*rule.table.values(), *by_first))
         known.update((rule.version or {}).values(), () if rule.otherwise is None else (rule.otherwise,))
     for start in LINK_TYPES.values():
         known.update((start,) if isinstance(start, type) else start.values())
