@@ -21,7 +21,7 @@ from pktlab.flows import Flow, FlowKey, FlowTable, Seen, Transport, tell_of_evic
 from pktlab.wire.dissection import Dissection
 from pktlab.wire.values import ipv4_text, ipv6_text
 
-__all__ = ["TRACKED", "Tracker", "keys_of", "seen_of", "told_of"]
+__all__ = ["TRACKED", "Tracker", "key_of", "keys_of", "seen_of", "side_of", "sides_of", "told_of"]
 
 Array = np.ndarray[Any, Any]
 TRACKED = (
@@ -70,6 +70,35 @@ def _addresses(walked: Walked, old: list[Place], new: list[Place]) -> tuple[Arra
     is_ipv4 = by_ipv4[0] != 0
     has_ipv6 = walked.payloads(new)[1]
     return np.where(is_ipv4, by_ipv4, by_ipv6), is_ipv4 == has_ipv6
+
+
+def key_of(packets: Array, place: int) -> FlowKey:
+    """Return the ends of one of the packets that `keys_of` gives."""
+    one = packets[:, place].tolist()
+    return FlowKey(
+        "tcp" if one[kernel.PROTOCOL] == kernel.TCP else "udp",
+        _text(one[kernel.SRC_HIGH], one[kernel.SRC_LOW]), one[kernel.SRCPORT],
+        _text(one[kernel.DST_HIGH], one[kernel.DST_LOW]), one[kernel.DSTPORT],
+    )  # fmt: skip
+
+
+def side_of(key: FlowKey) -> int:
+    """Return 1 if the sender is the larger end, as the kernel orders them.
+
+    >>> side_of(FlowKey("tcp", "10.0.0.1", 4711, "10.0.0.2", 80))
+    0
+    """
+    return int((*_halves(key.src), key.srcport) > (*_halves(key.dst), key.dstport))
+
+
+def sides_of(packets: Array) -> Array:
+    """Return the same for each of the packets that `keys_of` gives, int64."""
+    sides: Array = packets[kernel.SRCPORT] > packets[kernel.DSTPORT]
+    for src, dst in ((kernel.SRC_LOW, kernel.DST_LOW), (kernel.SRC_HIGH, kernel.DST_HIGH)):
+        left, right = packets[src], packets[dst]
+        sides = np.where(left == right, sides, left > right)
+    as_numbers: Array = sides.astype(np.int64)
+    return as_numbers
 
 
 def told_of(name: str, packets: Array, told: Array) -> tuple[Array, Array]:
