@@ -20,7 +20,7 @@ from pktlab.columns.plan import plan_for_headers
 from pktlab.columns.rules import LEAF, compile_rules
 from pktlab.columns.scan import Scan, Walked
 from pktlab.columns.tails import steps_of
-from pktlab.columns.tracking import ENDS, ends_of, flow_key_of
+from pktlab.columns.tracking import ENDS, ends_of, key_of
 from pktlab.columns.windows import NO_TIME
 from pktlab.flows import FlowKey
 from pktlab.wire.bindings import Binding
@@ -128,4 +128,4 @@ class Met:
         for value, first in zip(values.tolist(), firsts.tolist(), strict=True):
             if value not in self._known and len(self._known) < _MAX_KNOWN:
                 self._known.add(value)
-                yield flow_key_of(ends[:, places[first]])
+                yield key_of(ends, places[first])

@@ -21,7 +21,9 @@ from pktlab.flows import Flow, FlowKey, FlowTable, Seen, Transport, tell_of_evic
 from pktlab.wire.dissection import Dissection
 from pktlab.wire.values import ipv4_text, ipv6_text
 
-__all__ = ["ENDS", "TRACKED", "Tracker", "ends_of", "flow_key_of", "keys_of", "seen_of", "told_of"]
+__all__ = [
+    "ENDS", "TRACKED", "Tracker", "ends_of", "key_of", "keys_of", "seen_of", "side_of", "sides_of", "told_of",
+]  # fmt: skip
 
 Array = np.ndarray[Any, Any]
 ENDS = (
@@ -69,20 +71,41 @@ def keys_of(walked: Walked) -> tuple[Array, Array]:
     return packets, is_odd
 
 
-def flow_key_of(packet: Array) -> FlowKey:
-    """Return the key of a packet, int64 of shape (rows,), that is a column of what `ends_of` returns."""
-    one = packet.tolist()
-    source, destination = (_text(*one[at : at + 2]) for at in (kernel.SRC_HIGH, kernel.DST_HIGH))
-    protocol = "tcp" if one[kernel.PROTOCOL] == kernel.TCP else "udp"
-    return FlowKey(protocol, source, one[kernel.SRCPORT], destination, one[kernel.DSTPORT])
-
-
 def _addresses(walked: Walked, old: list[Place], new: list[Place]) -> tuple[Array, Array]:
     """Return the address of each packet in two halves, and whether there is not exactly one IP header that has it."""
     by_ipv4, by_ipv6 = walked.halves(old, _IPV4_KEY), walked.halves(new, 0)
     is_ipv4 = by_ipv4[0] != 0
     has_ipv6 = walked.payloads(new)[1]
     return np.where(is_ipv4, by_ipv4, by_ipv6), is_ipv4 == has_ipv6
+
+
+def key_of(packets: Array, place: int) -> FlowKey:
+    """Return the ends of one of the packets that `ends_of` gives."""
+    one = packets[:, place].tolist()
+    return FlowKey(
+        "tcp" if one[kernel.PROTOCOL] == kernel.TCP else "udp",
+        _text(one[kernel.SRC_HIGH], one[kernel.SRC_LOW]), one[kernel.SRCPORT],
+        _text(one[kernel.DST_HIGH], one[kernel.DST_LOW]), one[kernel.DSTPORT],
+    )  # fmt: skip
+
+
+def side_of(key: FlowKey) -> int:
+    """Return 1 if the sender is the larger end, as the kernel orders them.
+
+    >>> side_of(FlowKey("tcp", "10.0.0.1", 4711, "10.0.0.2", 80))
+    0
+    """
+    return int((*_halves(key.src), key.srcport) > (*_halves(key.dst), key.dstport))
+
+
+def sides_of(packets: Array) -> Array:
+    """Return the same for each of the packets that `ends_of` gives, int64."""
+    sides: Array = packets[kernel.SRCPORT] > packets[kernel.DSTPORT]
+    for src, dst in ((kernel.SRC_LOW, kernel.DST_LOW), (kernel.SRC_HIGH, kernel.DST_HIGH)):
+        left, right = packets[src], packets[dst]
+        sides = np.where(left == right, sides, left > right)
+    as_numbers: Array = sides.astype(np.int64)
+    return as_numbers
 
 
 def told_of(name: str, packets: Array, told: Array) -> tuple[Array, Array]:
