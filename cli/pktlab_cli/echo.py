@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pktlab_cli.errors import INTERRUPTED, note
+from pktlab_cli.errors import note
+from pktlab_cli.live import ended_by_signals
 from pktlab_cli.options import color_option, command
 from pktlab_cli.printing import Printer, escape
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["tcp_client", "tcp_server", "udp_client", "udp_server"]
 
 Function = Callable[..., Any]
-SIGINT = 2
 _PORT = 12_000
 
 
@@ -54,14 +54,14 @@ def _client_options(function: Function) -> Function:
 
 @command("udp-server", "pktlab echo udp-server --seconds 0.1 --port 0")
 @_server_options
-def udp_server(host: str, port: int, seconds: float | None, trace: bool, out: Printer) -> int:
+def udp_server(host: str, port: int, seconds: float | None, trace: bool, out: Printer) -> None:
     """Answer datagrams with their text in capitals.
 
     One socket serves all clients, and each is answered from the address that it asked.
     """
     from pktlab.live import echo
 
-    return _serve(echo.udp_server, host, port, seconds, trace, out)
+    _serve(echo.udp_server, host, port, seconds, trace, out)
 
 
 @command("tcp-server", "pktlab echo tcp-server --seconds 0.1 --port 0")
@@ -69,14 +69,14 @@ def udp_server(host: str, port: int, seconds: float | None, trace: bool, out: Pr
     "--timeout", type=click.FloatRange(min=0.01), default=60.0, show_default=True, help="For a silent client."
 )
 @_server_options
-def tcp_server(host: str, port: int, seconds: float | None, trace: bool, timeout: float, out: Printer) -> int:
+def tcp_server(host: str, port: int, seconds: float | None, trace: bool, timeout: float, out: Printer) -> None:
     """Answer what clients send with the same in capitals, many clients at a time.
 
     Ctrl-C and SIGTERM let out what is already answered, and close everything.
     """
     from pktlab.live import echo
 
-    return _serve(functools.partial(echo.tcp_server, idle_s=timeout), host, port, seconds, trace, out)
+    _serve(functools.partial(echo.tcp_server, idle_s=timeout), host, port, seconds, trace, out)
 
 
 @command(
@@ -124,17 +124,16 @@ def tcp_client(
     _ask(functools.partial(echo.ask_tcp, wait_s=timeout), echo.tcp_server, texts, host, port, own, trace, out)
 
 
-def _serve(made: Callable[..., Server], host: str, port: int, seconds: float | None, trace: bool, out: Printer) -> int:
-    from pktlab.live.echo import Stop
+def _serve(made: Callable[..., Server], host: str, port: int, seconds: float | None, trace: bool, out: Printer) -> None:
+    from pktlab.live.stop import Stop
 
     out.eager = True
-    with Stop() as stop, _shown(trace, port, out) as shown:
+    with Stop() as stop, ended_by_signals(stop.set), _shown(trace, port, out) as shown:
         server = made(host, port, say=_sayer(shown, "server", out), **_makes(shown, "server"))
         if shown is not None:
             shown.port = server.ends[0].port
         _sayer(shown, "server", out)(f"listening on {', '.join(map(str, server.ends))}")
         server.run(stop, seconds=seconds)
-    return INTERRUPTED if stop.number == SIGINT else 0
 
 
 def _ask(
@@ -190,10 +189,10 @@ def _own_server(served: Callable[..., Server], host: str, shown: Trace | None, w
     if not wanted:
         yield 0
         return
-    from pktlab.live.echo import Stop
+    from pktlab.live.stop import Stop
 
     with ExitStack() as stack:
-        stop = stack.enter_context(Stop(signals=False))
+        stop = stack.enter_context(Stop())
         server = served(host, 0, **_makes(shown, "server"))
         port = server.ends[0].port
         if shown is not None:

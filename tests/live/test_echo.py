@@ -14,8 +14,9 @@ import pytest
 
 from pktlab.errors import PktlabError
 from pktlab.live.access import raw_socket_error
-from pktlab.live.echo import Server, Stop, Trace, ask_tcp, ask_udp, tcp_server, udp_server
+from pktlab.live.echo import Server, Trace, ask_tcp, ask_udp, tcp_server, udp_server
 from pktlab.live.echo.core import HIGH_WATER
+from pktlab.live.stop import Stop
 
 PATIENCE_S = 10
 LOCAL = ("127.0.0.1", "::1")
@@ -371,14 +372,13 @@ def test_system_calls_and_packets_stand_in_the_order_in_which_they_happened() ->
 
 
 def test_without_privilege_system_calls_are_shown_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    def forbidden(*arguments: Any) -> Any:
-        raise PermissionError(errno.EPERM, "Operation not permitted")
+    def forbidden(protocol: int) -> socket.socket:
+        raise PktlabError("raw sockets are not allowed here: run this with sudo")
 
-    monkeypatch.setattr("pktlab.live.tap.Tap._made", forbidden)
+    monkeypatch.setattr("pktlab.live.tap.packet_socket", forbidden)
     lines: list[str] = []
     with Trace(lines.append) as trace:
-        assert "packets cannot be seen here (Operation not permitted): run this as root" in trace.blind
-        assert "\n" not in trace.blind
+        assert trace.blind == "raw sockets are not allowed here: run this with sudo"
         with running(tcp_server("127.0.0.1", 0, make=trace.maker("server"))) as end:
             assert list(ask_tcp([b"hello"], *end)) == [b"HELLO"]
     places(lines, "server  accept(", "server  recv(", "server  send(", "server  close(")

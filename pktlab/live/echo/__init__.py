@@ -7,7 +7,7 @@ drive it with real ones; `trace` shows their system calls and the packets on one
 
 from pktlab.live.echo.clients import ask_tcp, ask_udp
 from pktlab.live.echo.core import PORT
-from pktlab.live.echo.servers import Server, Stop, tcp_server, udp_server
+from pktlab.live.echo.servers import Server, tcp_server, udp_server
 from pktlab.live.echo.trace import Trace
 
-__all__ = ["PORT", "Server", "Stop", "Trace", "ask_tcp", "ask_udp", "tcp_server", "udp_server"]
+__all__ = ["PORT", "Server", "Trace", "ask_tcp", "ask_udp", "tcp_server", "udp_server"]

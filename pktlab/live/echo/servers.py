@@ -1,8 +1,8 @@
 """The servers: one loop over all sockets, which never waits for one client alone.
 
 What the network or a client may do to it ends nothing but that client's session: it resets the connection, closes its
-half, reads no answers, says nothing for a minute, is a thousand clients. Ctrl-C and SIGTERM let what is already
-answered go out, and close everything.
+half, reads no answers, says nothing for a minute, is a thousand clients. Told to end, it lets out what is already
+answered, and closes everything.
 """
 
 from __future__ import annotations
@@ -10,21 +10,17 @@ from __future__ import annotations
 import errno
 import os
 import selectors
-import signal
 import socket
 import struct
-import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from types import FrameType, TracebackType
-from typing import Self
 
 from pktlab.errors import PktlabError
 from pktlab.flows.sockets import Endpoint, unmapped
 from pktlab.live.echo.core import PORT, Session, uppercase
+from pktlab.live.stop import Stop
 
-__all__ = ["Server", "Stop", "tcp_server", "udp_server"]
+__all__ = ["Server", "tcp_server", "udp_server"]
 
 Say = Callable[[str], None]
 Make = Callable[[int, int], socket.socket]
@@ -41,47 +37,6 @@ READ_LEN = 1 << 16
 ANCILLARY_LEN = 256
 IP_PKTINFO = 8  # include/uapi/linux/in.h
 FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-
-
-class Stop:
-    """What ends a server: ctrl-C, SIGTERM, or `set` from another thread. A context manager.
-
-    signals : whether the signals end it; they reach the main thread only
-    number : of the signal that came; 0 if none did
-    """
-
-    def __init__(self, *, signals: bool = True) -> None:
-        self.number = 0
-        self._signals = signals and threading.current_thread() is threading.main_thread()
-        self._reader, self._writer = socket.socketpair()
-        self._writer.setblocking(False)
-        self._before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
-
-    def __enter__(self) -> Self:
-        for number in (signal.SIGINT, signal.SIGTERM) if self._signals else ():
-            self._before[number] = signal.signal(number, self._signalled)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._reader.close()
-        self._writer.close()
-
-    def _signalled(self, number: int, frame: FrameType | None) -> None:
-        self.number = number
-        self.set()
-
-    def set(self) -> None:
-        """End it; to say so twice, or too late, does no harm."""
-        with suppress(OSError):
-            self._writer.send(b"x")
-
-    def fileno(self) -> int:
-        """Return the file descriptor that becomes readable when it is time to end."""
-        return self._reader.fileno()
 
 
 class Server:
