@@ -29,6 +29,7 @@ def test_the_script_is_one_that_the_shell_takes(shell: str, program: Any) -> Non
                 "demux",
                 "dissect",
                 "doctor",
+                "echo",
                 "export",
                 "flows",
                 "info",
