@@ -304,7 +304,7 @@ _NOBODY = (Way(), Way())
 
 def _is_waiting(way: Way) -> bool:
     """Tell whether a segment of the other way, or one in its turn, may do more than move a way on."""
-    return bool(way.held) or way.stray is not None or (way.fin is not None and not way.is_over)
+    return bool(way.held) or way.stray is not None or (way.fin is not None and way.over is None)
 
 
 def _side(stream: Stream | None) -> int:

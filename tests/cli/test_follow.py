@@ -130,7 +130,7 @@ def test_which_of_two_stays(pktlab: Any, tmp_path: Path, write_capture: Any) -> 
     path = write_capture(tmp_path / "two.pcap", parts)
     assert "> 012abc" in pktlab("follow", path).out
     out = pktlab("follow", path, "--overlap", "last").out.splitlines()
-    assert out[1:3] == ["* out: 3 bytes from 3 on came twice and differ, again in frame 3", "> 012xyz"]
+    assert out[1:3] == ["* out: 3 bytes came twice and differ, from byte 3, again in frame 3", "> 012xyz"]
 
 
 def test_a_damaged_file_is_followed_up_to_the_damage(pktlab: Any, talk: Path) -> None:
