@@ -73,6 +73,7 @@ cli = LazyGroup(
         "flows": ("pktlab_cli.flows:flows", "The conversations: who with whom, how much, how long."),
         "follow": ("pktlab_cli.follow:follow", "What TCP streams carried, put together: print or save it."),
         "craft": ("pktlab_cli.craft:craft", "Make packets from a line of text, or from JSON."),
+        "sniff": ("pktlab_cli.sniff:sniff", "Show or write what comes over a network interface."),
         "query": ("pktlab_cli.query:query", "Ask captures in SQL."),
         "export": ("pktlab_cli.export:export", "Write columns to Parquet or Arrow."),
         "checksum": (_CHECKSUM, "Judge, explain, fix, break and compute checksums."),

@@ -140,7 +140,7 @@ class Walked:
         return found
 
     def payloads(self, places: list[Place]) -> tuple[Array, Array]:
-        """Return how many bytes lie behind a header, int64, -1 if not all are there; and which packets have it."""
+        """Return how many bytes lie behind a header, int64, under 0 if some are missing; and which packets have it."""
         values, origins = np.zeros(self.count, np.int64), np.full(self.count, -1, np.int32)
         for place in places:
             starts = self._places[place.slot, : self.count]
