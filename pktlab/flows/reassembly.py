@@ -7,7 +7,7 @@ turn wait. What lies in front of them is given up for missing (a `Gap`) when
 - the receiver has acknowledged it and something behind it waits: it passed, but was not captured;
 - more waits than `max_held`, or `relieve` is asked for;
 - the way ends: at a RST of its sender, at a SYN of a new connection, when the capture ends. A FIN ends it once all
-  before is there; at a RST of the receiver bytes may be under way, so what comes is still given out behind its `End`.
+  before is there; at a RST of the receiver bytes may be under way, so it is told later, with the frame of the RST.
 
 A segment that was cut when captured gives what is there, and a `Gap` for the rest at once if it came in its turn.
 Keep-alives, zero window probes and retransmissions bring nothing new, or little, and need no rule of their own.
@@ -86,17 +86,19 @@ class Way:
     first : number of the first byte behind the SYN, or of the first byte seen; seq : the number that is next
     begin, next : the offsets of those; ack : the last acknowledgment number of the other side, -1 without one
     fin : offset behind the last byte, if a FIN told; over : why it has ended, None if not; stray : a segment far off
+    reset : by which frame the receiver ended it, and when; None if not
     repeated, strayed : bytes that came again, and bytes that belong nowhere
     """
 
     __slots__ = (
-        "ack", "begin", "fin", "first", "held", "held_len", "is_begun", "next", "over", "repeated", "seq", "stray",
-        "strayed",
+        "ack", "begin", "fin", "first", "held", "held_len", "is_begun", "next", "over", "repeated", "reset", "seq",
+        "stray", "strayed",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.is_begun = False
         self.over: Why | None = None
+        self.reset: tuple[int, int] | None = None
         self.first = self.seq = self.begin = self.next = 0
         self.ack = -1
         self.fin: int | None = None
@@ -106,7 +108,7 @@ class Way:
 
     def begin_at(self, seq: int) -> None:
         """Expect `seq` next."""
-        self.is_begun, self.over = True, None
+        self.is_begun, self.over, self.reset = True, None, None
         self.first = self.seq = seq
         self.begin, self.fin, self.stray = self.next, None, None
 
@@ -186,8 +188,7 @@ class Reassembly:
         length = len(data)
         if flags & _RESET:
             self._close((way,), Why.reset, frame, now, events)
-            if other.is_begun and other.over is None:
-                self._over(1 - way, Why.reset, frame, now, events)
+            other.reset = other.reset or (frame, now)
         elif length and seq == mine.seq and not (missing or mine.held or mine.fin is not None):  # as most are
             events.append(Data(way, mine.advance(length), data, (frame,), (length,), (now,)))
         else:
@@ -218,7 +219,7 @@ class Reassembly:
 
     def _opens(self, mine: Way, seq: int) -> bool:
         """Tell whether a SYN is one of a connection that may begin now; in the middle of one it is a mistake."""
-        if not mine.is_begun or mine.over is not None or (mine.next == mine.begin and not mine.held):
+        if not mine.is_begun or (mine.over or mine.reset) is not None or (mine.next == mine.begin and not mine.held):
             return True
         return seq + 1 & _WORD == mine.first or abs(mine.ahead(seq)) > WINDOW
 
@@ -372,10 +373,12 @@ class Reassembly:
         mine.over = why
         events.append(End(way, mine.next, why, frame, now))
 
-    def _close(self, ways: Sequence[int], why: Why, frame: int, now: int, events: list[Event]) -> None:
+    def _close(self, ways: Sequence[int], reason: Why, at: int, moment: int, events: list[Event]) -> None:
         """End ways: what waits is given out, and what the receiver has behind it is missing."""
         for way in ways:
-            mine = self.ways[way]
+            mine, why, frame, now = self.ways[way], reason, at, moment
+            if mine.reset is not None and mine.over is None:
+                why, (frame, now) = Why.reset, mine.reset
             while mine.held:
                 self._skip(way, mine.over or why, frame, now, events)
                 self._drain(way, frame, now, events)

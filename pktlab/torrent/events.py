@@ -136,12 +136,12 @@ class KeyExchange(NamedTuple):
 class Rule(StrEnum):
     """What a message can be at odds with."""
 
-    format = "format"  # a length that its type cannot have: what follows is not read on from there
+    length = "length"  # that its type cannot have: what follows is not read on from there
     type = "type"  # no BEP knows it
     handshake = "handshake"  # a second one, or of another torrent than that of the other side
     first = "first"  # bitfield, have all and have none come first
     bitfield = "bitfield"  # of the wrong length, or with spare bits
-    index = "index"  # a piece that the torrent does not have
+    piece = "piece"  # that the torrent does not have
     block = "block"  # a block that the piece does not have, or one that is too long or empty
     unasked = "unasked"  # a block that nobody asked for, or a rejection of one
     fast = "fast"  # BEP 6, and one side did not say that it knows that
