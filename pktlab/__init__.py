@@ -13,6 +13,7 @@ Describe a protocol once, then dissect, checksum and craft its packets:
     print(cap[12].explain())                          # how its checksums come about, word by word
     pktlab.checksum(b"...")                           # RFC 1071; .verify .update .explain beside it
     pktlab.craft('IP(dst="127.0.0.1")/UDP(dport=53)/b"hi"')   # Scapy's notation, read and never evaluated
+    pktlab.sniff("lo", bpf="udp port 53")             # packets off the wire, as they come
 
 The house, from the top; imports go down only, and `make lint` holds them to it:
 
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from pktlab.live.as_layer import as_layer
     from pktlab.live.craft import craft
     from pktlab.live.craft_line import craft_line
+    from pktlab.live.sniff import sniff
     from pktlab.sums import checksum
 
 __all__ = [
@@ -85,6 +87,7 @@ __all__ = [
     "load_schema",
     "open",
     "packet",
+    "sniff",
 ]
 
 _HOME = {
@@ -97,6 +100,7 @@ _HOME = {
     "live.as_layer": ("as_layer",),
     "live.craft": ("craft",),
     "live.craft_line": ("craft_line",),
+    "live.sniff": ("sniff",),
     "sums": ("checksum",),
 }  # fmt: skip
 __version__ = "0.1.0"

@@ -72,6 +72,7 @@ cli = LazyGroup(
         "dissect": ("pktlab_cli.dissect:dissect", "Show packets: a line each, a tree, JSON."),
         "flows": ("pktlab_cli.flows:flows", "The conversations: who with whom, how much, how long."),
         "craft": ("pktlab_cli.craft:craft", "Make packets from a line of text, or from JSON."),
+        "sniff": ("pktlab_cli.sniff:sniff", "Show or write what comes over a network interface."),
         "query": ("pktlab_cli.query:query", "Ask captures in SQL."),
         "export": ("pktlab_cli.export:export", "Write columns to Parquet or Arrow."),
         "checksum": (_CHECKSUM, "Judge, explain, fix, break and compute checksums."),

@@ -9,6 +9,7 @@ options) is handed down as a `Room`, so that little is drawn in vain.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -109,6 +110,19 @@ def _header(draw: Draw, header: type[Any], room: Room, faults: bool, fixed: Mapp
     return _Drawing(draw, header, room, faults, fixed).value()
 
 
+@lru_cache(maxsize=1024)
+def _nested(header: Any, room: Room, faults: bool) -> st.SearchStrategy[Any]:
+    """Return the strategy of a header inside another; to make and check one takes longer than to draw from it."""
+    return _header(header, room, faults, {})
+
+
+@lru_cache(maxsize=1024)
+def _numbers(low: int, high: int, step: int, telling: tuple[int, ...]) -> st.SearchStrategy[int]:
+    """Return a strategy of numbers of `low` to `high` steps, of which those in `telling` are often drawn."""
+    free = st.integers(low, high) if step == 1 else st.integers(low, high).map(lambda stored: stored * step)
+    return st.sampled_from(telling) | free if telling else free
+
+
 class _Drawing:
     """One header being drawn: the arguments so far, and the numbers that expressions see."""
 
@@ -178,7 +192,7 @@ class _Drawing:
     def node(self, node: Any, declared: FieldDecl, room: Room) -> Any:
         """Draw what `node` reads, in `room` where its size is free."""
         if is_header(node):
-            return self.draw(_header(node.header, room, self.faults, {}))
+            return self.draw(_nested(node.header, room, self.faults))
         if isinstance(node, When):
             return self.node(node.subcon, declared, room) if node.holds(self.scope) else None
         if isinstance(node, Bounded):
@@ -191,6 +205,8 @@ class _Drawing:
             return None
         if node is construct.GreedyBytes:
             return self.data(room)
+        if isinstance(node, construct.Bytes) and isinstance(declared.equals, bytes) and not self.spoil():
+            return declared.equals
         if isinstance(node, construct.Bytes):
             size = expressions.evaluator(node.length)(self.scope)
             return self.data(Room(size, size, 0))
@@ -235,8 +251,7 @@ class _Drawing:
         if one.min is not None and not self.spoil():
             low = max(low, -(-one.min // step) * step)
         telling = [value for value in self.plan.telling.get(one.attr, ()) if low <= value <= high]
-        free = st.integers(low // step, high // step).map(lambda stored: stored * step)
-        return self.draw(st.sampled_from(telling) | free if telling else free)
+        return self.draw(_numbers(low // step, high // step, step, tuple(telling)))
 
     def size(self, node: Any, value: Any) -> int:
         """Return how many bytes `node` builds of `value`."""

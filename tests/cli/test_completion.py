@@ -35,6 +35,7 @@ def test_the_script_is_one_that_the_shell_takes(shell: str, program: Any) -> Non
                 "lab",
                 "query",
                 "schema",
+                "sniff",
             },
         ),
         ("pktlab ch", {"checksum"}),

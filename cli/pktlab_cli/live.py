@@ -1,0 +1,44 @@
+"""What the commands share that work on a network: the interface, the end by ctrl-C, the one line about who may."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+import click
+
+__all__ = ["ended_by_signals", "interface_option", "known_interfaces"]
+
+interface_option = click.option("-i", "--interface", metavar="NAME", help="The network interface, such as lo or eth0.")
+
+
+def known_interfaces() -> str:
+    """Return the names of the interfaces of this machine, as the end of a line."""
+    from pktlab.live.links import links
+
+    return ", ".join(link.name for link in links() if link.is_up)
+
+
+@contextlib.contextmanager
+def ended_by_signals(end: Callable[[], None]) -> Iterator[None]:
+    """Have ctrl-C, and what `kill` and `timeout` send, call `end` in place of breaking off what is at work.
+
+    A second ctrl-C breaks off.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+
+    def handle(number: int, _: FrameType | None) -> None:
+        signal.signal(number, before[signal.Signals(number)])
+        end()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
