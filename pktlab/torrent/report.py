@@ -26,8 +26,8 @@ def swarm_document(torrents: Sequence[Torrent]) -> dict[str, Any]:
 def _torrent(torrent: Torrent) -> dict[str, Any]:
     first, last = torrent.span_ns
     return {
-        "info_hash": torrent.info_hash,
-        "name": torrent.name,
+        "info_hash": torrent.info_hash or None,
+        "name": torrent.metadata.name if torrent.metadata else None,
         "pieces": torrent.geometry.pieces,
         "piece_length": torrent.geometry.piece_length or None,
         "first_ns": first,
@@ -105,7 +105,7 @@ def choking_document(torrent: Torrent, choking: Choking) -> dict[str, Any]:
     """Return what ``pktlab bt choking --json`` prints of a torrent."""
     total = choking.total
     return {
-        "info_hash": torrent.info_hash,
+        "info_hash": torrent.info_hash or None,
         "best": BEST,
         "score": _rounded(total.score),
         "random": _rounded(total.random),
@@ -170,7 +170,7 @@ def rarest_document(torrent: Torrent, pickers: Sequence[Picker]) -> dict[str, An
     """Return what ``pktlab bt rarest --json`` prints of a torrent."""
     places = [one.place for picker in pickers for one in picker.starts]
     return {
-        "info_hash": torrent.info_hash,
+        "info_hash": torrent.info_hash or None,
         "place": _rounded(sum(places) / len(places)) if places else None,
         "random": 0.5,
         "n": len(places),

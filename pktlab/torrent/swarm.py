@@ -14,12 +14,16 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+from pktlab.errors import WireError
 from pktlab.torrent.clients import client_of
+from pktlab.torrent.geometry import Geometry
 from pktlab.torrent.ledger import Address, Ledger, Link, Said, Type, ones
+from pktlab.torrent.metadata import Metadata, Parts, metadata_of
 
-__all__ = ["Contacts", "Geometry", "Peer", "Swarm", "Torrent", "Transfer"]
+__all__ = ["Contacts", "Peer", "Swarm", "Torrent", "Transfer"]
 
 
 @dataclass
@@ -37,56 +41,6 @@ class Contacts:
         """Note that a peer announced itself."""
         self.listening[address[0]].add(address[1])
         self.announced.append((time_ns, address, event))
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """How a torrent is cut.
-
-    pieces : how many there are; None if nothing tells; piece_length, last_length : bytes of a piece, and of the last
-    """
-
-    pieces: int | None
-    piece_length: int
-    last_length: int
-
-    def length_of(self, index: int) -> int:
-        """Return the bytes of a piece.
-
-        >>> Geometry(3, 262144, 1000).length_of(2)
-        1000
-        """
-        return self.last_length if index + 1 == self.pieces else self.piece_length
-
-    @classmethod
-    def of(cls, length: int, piece_length: int) -> Geometry:
-        """Return how `length` bytes are cut.
-
-        >>> Geometry.of(300_000, 262_144)
-        Geometry(pieces=2, piece_length=262144, last_length=37856)
-        """
-        pieces = -(-length // piece_length)
-        return cls(pieces, piece_length, length - (pieces - 1) * piece_length)
-
-    @classmethod
-    def heard(cls, ledger: Ledger) -> Geometry:
-        """Infer it: from who has everything, and from the ends of the blocks that were asked for and sent."""
-        ends: dict[int, int] = {}
-        most, is_told = -1, False
-        for said in ledger.said():
-            if said.type in (Type.request, Type.piece):
-                ends[said.piece] = max(ends.get(said.piece, 0), said.begin + said.length)
-                most = max(most, said.piece)
-            elif said.type == Type.have:
-                most = max(most, said.piece)
-            elif said.type == Type.bitfield:
-                held = ones(ledger.bitfields[said.piece])
-                most, is_told = max([most, *held[-1:]]), True
-            elif said.type == Type.have_all:
-                is_told = True
-        pieces = most + 1 if is_told and most >= 0 else None
-        piece_length = max(ends.values(), default=0)
-        return cls(pieces, piece_length, ends.get(most, piece_length))
 
 
 @dataclass
@@ -161,7 +115,8 @@ class Swarm:
     def __init__(self) -> None:
         self.ledgers: dict[str, Ledger] = {}
         self.contacts: defaultdict[str, Contacts] = defaultdict(Contacts)
-        self.geometries: dict[str, Geometry] = {}
+        self.metadata: dict[str, Metadata] = {}
+        self._parts: defaultdict[str, Parts] = defaultdict(Parts)
 
     def ledger(self, info_hash: str) -> Ledger:
         """Return the ledger of a torrent, a new one if it is not known."""
@@ -169,10 +124,24 @@ class Swarm:
             self.ledgers[info_hash] = Ledger(info_hash)
         return self.ledgers[info_hash]
 
+    def add_metadata(self, info_hash: str, part: int, total: int, data: bytes) -> None:
+        """Take a part of an `info` that a peer sent (BEP 9); the whole counts if its hash is the right one."""
+        if info_hash in self.metadata:
+            return
+        parts = self._parts[info_hash]
+        info = parts.add(part, total, data)
+        if info is None:
+            return
+        del self._parts[info_hash]
+        with suppress(WireError):
+            found = metadata_of(info)
+            if found.info_hash == info_hash:
+                self.metadata[info_hash] = found
+
     def torrents(self) -> list[Torrent]:
         """Return what the torrents did, in the order in which they were met."""
         return [
-            Torrent(ledger, self.contacts[info_hash], self.geometries.get(info_hash))
+            Torrent(ledger, self.contacts[info_hash], self.metadata.get(info_hash))
             for info_hash, ledger in self.ledgers.items()
         ]
 
@@ -184,7 +153,7 @@ class Torrent:
     ----------
     ledger : all that was said
     contacts : what is told of addresses
-    geometry, name : how it is cut, and what it is called, if the metainfo is known; the former is inferred otherwise
+    metadata : what it shares, if that is known; how it is cut is inferred otherwise
 
     >>> ledger = Ledger("00" * 20)
     >>> link = ledger.link("tcp", (("192.0.2.1", 50000), ("192.0.2.2", 6881)), 0)
@@ -196,16 +165,10 @@ class Torrent:
     (1, [('192.0.2.1:50000', 1, 3), ('192.0.2.2:6881', 1, None)])
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        contacts: Contacts | None = None,
-        geometry: Geometry | None = None,
-        name: str | None = None,
-    ) -> None:
-        self.ledger, self.name = ledger, name
+    def __init__(self, ledger: Ledger, contacts: Contacts | None = None, metadata: Metadata | None = None) -> None:
+        self.ledger, self.metadata = ledger, metadata
         self.contacts = contacts or Contacts()
-        self.geometry = geometry or Geometry.heard(ledger)
+        self.geometry = metadata.geometry if metadata else Geometry.heard(ledger)
         self._peers: dict[Address, Peer] = {}
         self.sides = self._meet()
         """The peers at both ends of each link, by its number."""
@@ -216,8 +179,8 @@ class Torrent:
 
     @property
     def info_hash(self) -> str:
-        """The info-hash, lower-case hex."""
-        return self.ledger.info_hash
+        """The info-hash, lower-case hex: 64 digits of a torrent of version 2 whose metadata are known."""
+        return self.metadata.name_hash if self.metadata else self.ledger.info_hash
 
     @property
     def peers(self) -> list[Peer]:
