@@ -223,6 +223,12 @@ def wrong_sums() -> Iterator[WrongSum]:
     yield WrongSum(
         "negated-16", "carries are dropped, and the sum is negated", lambda data: -_total(data) & 0xFFFF
     )  # fmt: skip
+    yield from _with_bytes()
+    yield from _with_sizes()
+
+
+def _with_bytes() -> Iterator[WrongSum]:
+    """Yield mistakes that only some bytes bring to light."""
     yield WrongSum("zero-ends", "summing ends at the first zero byte", lambda data: checksum(data.split(b"\0")[0]))
     yield WrongSum("zero-ends", "summing ends at the first zero word", _up_to_zero_word)
     yield WrongSum("seven-bits", "bytes lose their top bit", lambda data: checksum(bytes(one & 0x7F for one in data)))
@@ -240,10 +246,10 @@ def wrong_sums() -> Iterator[WrongSum]:
     yield WrongSum("bytes", "bytes are added instead of words", lambda data: fold(sum(data)) ^ 0xFFFF)
     yield WrongSum("empty-0", "the answer without data is 0", lambda data: checksum(data) if data else 0)
     yield WrongSum("zeros-0", "the answer for zeros is 0", lambda data: checksum(data) if any(data) else 0)
-    yield from _with_sizes()
 
 
 def _with_sizes() -> Iterator[WrongSum]:
+    """Yield mistakes that only some lengths bring to light."""
     for size in (4, 8, 16, 32, 64):
         yield WrongSum(
             f"rest-{size}", f"what is left behind the last whole {size} bytes is left out", _without_rest(size)
