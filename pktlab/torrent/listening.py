@@ -11,7 +11,7 @@ Spec: BEP 3 (messages), BEP 9 and 10 (metadata, extended handshake), BEP 11 (PEX
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from pktlab.columns.streams import read_streams
@@ -42,8 +42,8 @@ Block = Callable[[str, int, int, int, bytes], None]
 def swarm_of(capture: Any, block: Block | None = None) -> Swarm:
     """Return the swarms of a capture, of which nothing was read yet; `block` as for `Listener`."""
     listener = Listener(Swarm(), block)
-    for told in read_streams(capture):
-        listener.hear(told)
+    for _ in listener.read(capture):
+        pass
     return listener.end()
 
 
@@ -65,6 +65,12 @@ class Listener:
         self.swarm, self.block = swarm, block
         self._open: dict[Stream, _Conversation] = {}
         self._nameless: list[_Conversation] = []
+
+    def read(self, capture: Any) -> Iterator[None]:
+        """Hear a capture, of which nothing was read yet, a step at a time."""
+        for told in read_streams(capture):
+            self.hear(told)
+            yield
 
     def hear(self, told: Iterable[Told]) -> None:
         """Take what is told of streams, that of each in order."""

@@ -66,7 +66,12 @@ def trading(pieces: int, share: float, seed: int) -> tuple[Member, ...]:
     dice = random.Random(seed)
     rates = {"ann": 1200, "ben": 1200, "cat": 1200, "dan": 700, "eve": 700, "fay": 400, "gus": 400}
     leechers = (
-        Member(name, "libtorrent", rate, has=tuple(sorted(dice.sample(range(pieces), round(share * pieces)))))
+        Member(
+            name,
+            "aria2" if name in ("ann", "cat", "eve", "gus") else "libtorrent",
+            rate,
+            has=tuple(sorted(dice.sample(range(pieces), round(share * pieces)))),
+        )
         for name, rate in rates.items()
     )
     return (Member("seed", "libtorrent", 300, seed=True), *leechers)
