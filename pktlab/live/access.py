@@ -46,8 +46,12 @@ def raw_socket_remedy() -> str:
     return f"sudo setcap cap_net_raw,cap_net_admin+eip {os.path.realpath(sys.executable)}"
 
 
-def packet_socket() -> socket.socket:
-    """Return a socket for whole frames of any interface, which takes nothing in before it is bound.
+def packet_socket(protocol: int = 0) -> socket.socket:
+    """Return a socket for whole frames of any interface.
+
+    Parameters
+    ----------
+    protocol : EtherType of what it takes in before it is bound: nothing at all, if not given
 
     Raises
     ------
@@ -56,7 +60,7 @@ def packet_socket() -> socket.socket:
     family = getattr(socket, "AF_PACKET", None)
     if family is None:
         raise PktlabError(f"packets are sent and taken in through Linux's AF_PACKET, which {sys.platform} has not")
-    return _allowed(family, 0)
+    return _allowed(family, socket.htons(protocol))
 
 
 def raw_ip_socket() -> socket.socket:

@@ -11,7 +11,6 @@ draft-ietf-opsawg-pcapng section 4.3.1 (flags).
 from __future__ import annotations
 
 import errno
-import os
 import select
 import socket
 import struct
@@ -27,6 +26,7 @@ from pktlab.columns.bpf import INSTRUCTION, SNAPLEN, CaptureFilter
 from pktlab.errors import PktlabError
 from pktlab.live.access import packet_socket
 from pktlab.live.links import ETHERNET, Link
+from pktlab.live.stop import Stop
 from pktlab.live.vlan import (
     AUXDATA,
     ETH_P_ALL,
@@ -96,37 +96,6 @@ class Counters(NamedTuple):
 
     received: int
     dropped: int
-
-
-class Stop:
-    """What ends a capture from outside: a thread, or the handler of a signal, sets it; who waits for packets wakes up.
-
-    >>> stop = Stop()
-    >>> stop.set()
-    >>> stop.is_set
-    True
-    >>> stop.close()
-    """
-
-    def __init__(self) -> None:
-        self.is_set = False
-        self._reader, self._writer = os.pipe()
-        os.set_blocking(self._writer, False)
-
-    def set(self) -> None:
-        """End it; more often than once does no harm."""
-        self.is_set = True
-        with suppress(OSError):  # it is full, or closed
-            os.write(self._writer, b"x")
-
-    def fileno(self) -> int:
-        """Return the file that gets readable."""
-        return self._reader
-
-    def close(self) -> None:
-        """Close it."""
-        os.close(self._reader)
-        os.close(self._writer)
 
 
 class PacketSocket:
