@@ -171,8 +171,14 @@ class WayReader:
         start = at + (self.entry is Entry.fault and not self._passed)
         place = find_chain(data, start) if len(data) - at >= 5 else None
         if place is None:
-            self._needed = max(FIRST_TRY, min(2 * (len(data) - at), SCAN_LEN))
+            size = len(data) - at
+            self._needed = size + 1 if self.other.is_entered else max(FIRST_TRY, min(2 * size, SCAN_LEN))
         return place
+
+    def retry(self) -> Iterator[PeerEvent]:
+        """Look for messages again, as there are some on the other way."""
+        if self.state is State.lost and self._size:
+            yield from self._read(is_last=False)
 
     def _enter(self, data: Any, at: int, place: int) -> Iterator[PeerEvent]:
         is_hello = data[place : place + len(OPENING)] == OPENING

@@ -94,7 +94,7 @@ class Side:
     @property
     def is_known(self) -> bool:
         """Whether all that it said is known."""
-        return self.is_sure and self.entered in (Entry.handshake, Entry.exchange, None)
+        return self.is_sure and self.entered in (Entry.handshake, Entry.exchange)
 
     def can(self, octet: int, bit: int) -> bool:
         """Tell whether its handshake has a reserved bit; one that was not seen may have."""
@@ -265,6 +265,8 @@ def take_piece(mine: Side, other: Side, kind: int, fields: tuple[Any, ...], size
     elif kind == SUGGEST:
         _note(mine.suggested, index)
     elif kind == REQUEST:
+        if fields in mine.requests:  # asked for twice, so it may come twice
+            _keep(mine.dropped, fields, now)
         _keep(mine.requests, fields, now)
     elif kind == CANCEL:
         when = mine.requests.pop(fields, None)
