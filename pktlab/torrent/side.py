@@ -288,7 +288,9 @@ def _take_extended(mine: Side, other: Side, data: Any) -> None:
         return
     value = read_lax(data, 6, count=MAX_ABOUT).value
     about = value.plain() if value is not None and value.kind == "dictionary" else {}
-    mine.about |= {key: known for key, known in about.items() if key in mine.about or len(mine.about) < MAX_ABOUT}
+    for key, known in about.items():
+        if key in mine.about or len(mine.about) < MAX_ABOUT:
+            mine.about[key] = known
     numbers = about.get(b"m")
     for name, number in numbers.items() if isinstance(numbers, dict) else ():
         if isinstance(number, int) and 0 <= number < MAX_EXTENSIONS:
