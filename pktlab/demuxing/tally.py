@@ -59,6 +59,7 @@ class SocketTally:
 class FlowTally:
     """One direction of a conversation, and the sockets that got its packets: how many each.
 
+    got : packets by the name of the socket, NOBODY where there is none
     asked : the listener that got its SYN, empty if none was seen; answer : what the host sent back by itself
     """
 
@@ -67,6 +68,17 @@ class FlowTally:
     rules: set[Rule] = field(default_factory=set)
     asked: str = ""
     answer: str = ""
+
+    def document(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        key = self.key
+        return {
+            "flow": [key.protocol, key.src, key.srcport, key.dst, key.dstport],
+            "sockets": [{"demux.socket": name or None, "packets": count} for name, count in self.got.items()],
+            "demux.rules": sorted(map(str, self.rules)),
+            "demux.asked": self.asked or None,
+            "demux.answer": self.answer or None,
+        }
 
 
 class Demuxed:
@@ -144,8 +156,9 @@ class Demuxed:
     def document(self) -> dict[str, Any]:
         """Return the sums as JSON has them."""
         return {
-            "packets": self.packets, "others": self.others,
+            "packets": self.packets, "others": self.others, "more_flows": self.more_flows,
             "sockets": [one.document() for one in self.sockets.values()],
+            "flows": [one.document() for one in self.flows.values()],
         }  # fmt: skip
 
 
