@@ -250,5 +250,5 @@ def _sums(demuxed: Demuxed, out: Printer) -> Iterator[str]:
         heading, *lines = table(rows, right=(1, 2, 3))
         yield out.paint(heading, "heading")
         yield from lines
-    got = sum(tally.packets for tally in demuxed.sockets.values())
+    got = sum(tally.packets for name, tally in demuxed.sockets.items() if name)
     yield f"{count(demuxed.packets, 'packet')}: {got:,} for sockets, {demuxed.others:,} neither TCP nor UDP, or waiting"

@@ -23,7 +23,7 @@ MAX_FLOWS = 16
 CHAR, FONT = 7.3, 12  # width of a character of the monospaced font, and its size, px
 MARGIN, ROW, TITLE, GAP, PAD = 24, 34, 24, 18, 12  # px
 TITLE_FONT, TITLE_CHAR, TITLE_ROW = 15, 9.2, 20  # px
-SOCKET_HEIGHT, SOCKET_GAP = 54, 16  # px
+SOCKET_HEIGHT, SOCKET_GAP, END_GAP = 54, 16, 9  # px
 COLORS = ("#1f77b4", "#d95f02", "#1b9e77", "#7570b3", "#b8860b", "#c2437a", "#4d7d1a", "#5c6bc0")
 """One for each flow in turn; readable on white."""
 RED, GREY, INK = "#b3261e", "#6b7280", "#111827"
@@ -100,9 +100,9 @@ class Picture:
         self.top = MARGIN + TITLE_ROW * len(self.title) + (8 if title else 0)
         self.rows = self._place_clients()
         self.places = self._place_sockets()
-        bottoms = [self.top + 120, *(y + ROW for y in self.rows.values())]
-        bottoms += [y + SOCKET_HEIGHT for y in self.places.values()]
-        self.height = max(bottoms) + GAP + 2 * MARGIN
+        bottoms = [self.top + 60, *(y + ROW for y in self.rows.values())]
+        bottoms += [y + self._height(name) + PAD for name, y in self.places.items()]
+        self.height = max(bottoms) + MARGIN + (MARGIN if self.footer else 0)
 
     @staticmethod
     def _widest(lines: Iterable[str]) -> float:
@@ -122,15 +122,18 @@ class Picture:
 
     def _place_sockets(self) -> dict[str, float]:
         """Return the height of each socket, in the middle of the picture if there are fewer than clients."""
-        count = len(self.sockets)
-        total = count * SOCKET_HEIGHT + (count - 1) * SOCKET_GAP
+        total = sum(self._height(name) + SOCKET_GAP for name in self.sockets) - SOCKET_GAP
         bottom = max(self.rows.values(), default=self.top) + ROW
         y = max(self.top + TITLE, self.top + (bottom - self.top - total) / 2)
         places = {}
         for name in self.sockets:
             places[name] = y
-            y += SOCKET_HEIGHT + SOCKET_GAP
+            y += self._height(name) + SOCKET_GAP
         return places
+
+    def _height(self, name: str) -> float:
+        """Return the height of a socket: there is room on its side for the ends of all lines."""
+        return max(SOCKET_HEIGHT, END_GAP * sum(name in flow.got for flow in self.flows) + PAD)
 
     # ---- shapes
 
@@ -159,7 +162,7 @@ class Picture:
 
     def _server(self) -> Iterator[Shape]:
         top = min(self.places.values(), default=self.top + TITLE) - TITLE
-        bottom = max(self.places.values(), default=self.top) + SOCKET_HEIGHT + PAD
+        bottom = max((y + self._height(name) for name, y in self.places.items()), default=self.top + TITLE) + PAD
         yield Box(
             self.socket_x - PAD, top - 4, self.socket_width + 2 * PAD, bottom - top + 4, stroke=GREY, fill="#f9fafb"
         )
@@ -172,7 +175,7 @@ class Picture:
         yield Label(self.label_x, y - 5, _label(flow), color)
         for name in flow.got:
             is_request = name != NOBODY and name == flow.asked
-            target = self.places[name] + SOCKET_HEIGHT / 2 + self._offset(flow, name)
+            target = self.places[name] + self._height(name) / 2 + self._offset(flow, name)
             yield Curve(
                 label_end, y, self.socket_x - 2, target, RED if name == NOBODY else color, width=1.6,
                 dash=(5, 4) if is_request or Rule.reuseport in flow.rules else None, has_head=True,
@@ -181,28 +184,39 @@ class Picture:
     def _offset(self, flow: FlowTally, name: str) -> float:
         """Spread the ends of several lines over the side of their socket, px from its middle."""
         ends = [one for one in self.flows if name in one.got]
-        step = min(9.0, (SOCKET_HEIGHT - 12) / max(len(ends), 1))
-        return (ends.index(flow) - (len(ends) - 1) / 2) * step
+        return (ends.index(flow) - (len(ends) - 1) / 2) * END_GAP
 
     def _socket_lines(self, name: str) -> tuple[str, str, str]:
         socket = self.sockets[name]
-        if socket is None:
-            answers = dict.fromkeys(flow.answer for flow in self.flows if NOBODY in flow.got and flow.answer)
-            return "no socket", f"answered with {', '.join(answers)}" if answers else "nothing is sent back", ""
         count = f"{self.packets[name]:,} packet{'s' if self.packets[name] != 1 else ''}"
+        if socket is None:
+            return "no socket", "; ".join(dict.fromkeys(self._reasons())) or "nothing is sent back", count
         if name.startswith("one of "):
             return f"{_kind(socket)} port {socket.local.port}", _shortened(name), f"{count}, by a hash"
         place = _where(socket) if socket.peer is None else f"peer {socket.peer}"
         return f"{_kind(socket)} port {socket.local.port}", place, count
 
+    def _reasons(self) -> Iterator[str]:
+        """Yield what became of the packets that no socket got."""
+        for flow in self.flows:
+            if NOBODY in flow.got:
+                if flow.answer:
+                    yield f"answered with {flow.answer}"
+                if flow.dropped:
+                    yield flow.dropped
+                if Rule.queue_full in flow.rules:
+                    yield "dropped: accept queue full"
+
     def _socket(self, name: str) -> Iterator[Shape]:
         y, socket = self.places[name], self.sockets[name]
         color = RED if socket is None else INK
         dash = (4, 3) if socket is None or socket.is_listening else None
-        yield Box(self.socket_x, y, self.socket_width, SOCKET_HEIGHT, stroke=color, fill="#ffffff", dash=dash)
+        height = self._height(name)
+        yield Box(self.socket_x, y, self.socket_width, height, stroke=color, fill="#ffffff", dash=dash)
         if any(flow.asked == name for flow in self.flows if name != NOBODY):
             yield Box(self.socket_x - PAD - 34, y + 2, 28, 14, stroke="#ffffff", fill="#ffffff")
             yield Label(self.socket_x - PAD - 32, y + 13, "SYN", color=GREY)
+        y += (height - SOCKET_HEIGHT) / 2
         first, second, third = self._socket_lines(name)
         yield Label(self.socket_x + PAD, y + 17, first, is_bold=True, color=color)
         yield Label(self.socket_x + PAD, y + 33, second, color=color)
@@ -237,9 +251,13 @@ def _kind(socket: Socket) -> str:
     return "UDP, connected," if socket.peer is not None else "UDP,"
 
 
-def _shortened(text: str) -> str:
-    """Return text of at most 40 characters."""
-    return text if len(text) <= 40 else f"{text[:39]}…"
+def _shortened(group: str) -> str:
+    """Return "one of" and names in at most some 40 characters."""
+    names = group.removeprefix("one of ").split(", ")
+    if len(group) <= 40 or len(names) < 3:
+        return group if len(group) <= 60 else f"{group[:59]}…"
+    ends = f"{names[0]} … {names[-1]}"
+    return f"one of {len(names)}" if len(ends) > 60 else f"one of {len(names)}: {ends}"
 
 
 def _where(socket: Socket) -> str:

@@ -61,6 +61,7 @@ class FlowTally:
 
     got : packets by the name of the socket, NOBODY where there is none
     asked : the listener that got its SYN, empty if none was seen; answer : what the host sent back by itself
+    dropped : why the host dropped one before it looked for a socket, empty if it dropped none
     """
 
     key: FlowKey
@@ -68,6 +69,7 @@ class FlowTally:
     rules: set[Rule] = field(default_factory=set)
     asked: str = ""
     answer: str = ""
+    dropped: str = ""
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -78,6 +80,7 @@ class FlowTally:
             "demux.rules": sorted(map(str, self.rules)),
             "demux.asked": self.asked or None,
             "demux.answer": self.answer or None,
+            "demux.dropped": self.dropped or None,
         }
 
 
@@ -117,13 +120,13 @@ class Demuxed:
             if delivery is None:
                 self.others += 1
             elif delivery.match is not None:
-                self._count(packet, delivery)
+                self._count(packet, delivery, delivery.match)
+            elif delivery.is_dropped:
+                self._count(packet, delivery, Match(None, Rule.nobody))
             yield packet, delivery
         self._take_back({name for name in self.host.closed if name in self.sockets and name not in self.host.table})
 
-    def _count(self, packet: Packet, delivery: Delivery) -> None:
-        match = delivery.match
-        assert match is not None
+    def _count(self, packet: Packet, delivery: Delivery, match: Match) -> None:
         flow = self.flows.get(delivery.key)
         if flow is None and len(self.flows) < MAX_FLOWS:
             flow = self.flows[delivery.key] = FlowTally(delivery.key)
@@ -137,6 +140,8 @@ class Demuxed:
                     flow.asked = name
         if flow is None:
             self.more_flows += 1
+        elif delivery.is_dropped:
+            flow.dropped = flow.dropped or delivery.event
         else:
             flow.rules.add(match.rule)
             flow.answer = flow.answer or match.answer

@@ -46,6 +46,11 @@ class Delivery:
     sent_by: Socket | None = None
     event: str = ""
 
+    @property
+    def is_dropped(self) -> bool:
+        """Whether the host drops it before it looks for a socket; `event` says why."""
+        return self.match is None and self.sent_by is None and self.event != ""
+
     def __str__(self) -> str:
         if self.sent_by is not None:
             said = f"sent by {self.sent_by.name}"
