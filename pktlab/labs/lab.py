@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -170,8 +171,11 @@ def is_empty(one: socket.socket) -> bool:
     return False
 
 
-def carry_out(name: str, experiment: Callable[[Lab], None], folder: str) -> Outcome:
-    """Run an experiment in a sandbox of its own; write ``NAME.pcapng`` and ``NAME.svg`` into `folder`."""
+def carry_out(name: str, experiment: Callable[[Lab], None], folder: str | None = None) -> Outcome:
+    """Run an experiment in a sandbox of its own; write ``NAME.pcapng`` and ``NAME.svg`` into `folder`.
+
+    Without a folder a new one is made, once there is something to write: one that is broken off leaves nothing.
+    """
     outcome = Outcome(name, claim_of(experiment))
     with ExitStack() as stack:
         box = stack.enter_context(Sandbox("client", "server"))
@@ -183,7 +187,8 @@ def carry_out(name: str, experiment: Callable[[Lab], None], folder: str) -> Outc
             lab.check(f"the experiment came to its end ({error})", False)
         records = recorder.records()
     outcome.checks = lab.checks
-    outcome.capture, outcome.picture = Path(folder) / f"{name}.pcapng", Path(folder) / f"{name}.svg"
+    place = Path(folder or tempfile.mkdtemp(prefix="pktlab-"))
+    outcome.capture, outcome.picture = place / f"{name}.pcapng", place / f"{name}.svg"
     with open_writer(outcome.capture, format="pcapng") as writer:
         for record in records:
             writer.write(record, recorder.interface_of(record))
