@@ -31,6 +31,7 @@ def test_the_script_is_one_that_the_shell_takes(shell: str, program: Any) -> Non
                 "doctor",
                 "export",
                 "flows",
+                "follow",
                 "info",
                 "lab",
                 "query",
