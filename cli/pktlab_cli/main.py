@@ -59,6 +59,17 @@ _LAB = LazyGroup(
         "run": ("pktlab_cli.lab:run_lab", "Carry out an experiment."),
     },
 )
+_BT = LazyGroup(
+    "bt",
+    help="BitTorrent: what the peers of a swarm tell each other, and what comes of it.",
+    examples=("pktlab bt swarm pcaps/swarms/tcp.pcap.zst", "pktlab bt choking pcaps/swarms/trading.pcap.zst -q"),
+    lazy={
+        "swarm": ("pktlab_cli.bt_swarm:swarm", "Who has which pieces, who gives whom how much."),
+        "choking": ("pktlab_cli.bt_choking:choking", "Whom each peer chokes, and whether tit-for-tat holds."),
+        "extract": ("pktlab_cli.bt_extract:extract", "Put the shared files together, and check them."),
+        "rarest": ("pktlab_cli.bt_rarest:rarest", "Whether the rarest pieces are asked for first."),
+    },
+)
 cli = LazyGroup(
     "pktlab",
     help="A packet-level protocol toolkit: dissect captures, judge and explain checksums, draw headers.",
@@ -77,6 +88,7 @@ cli = LazyGroup(
         "query": ("pktlab_cli.query:query", "Ask captures in SQL."),
         "export": ("pktlab_cli.export:export", "Write columns to Parquet or Arrow."),
         "checksum": (_CHECKSUM, "Judge, explain, fix, break and compute checksums."),
+        "bt": (_BT, "BitTorrent swarms: pieces, transfers, tit-for-tat."),
         "demux": ("pktlab_cli.demux:demux", "Say which socket gets each packet, and why."),
         "lab": (_LAB, "Try it out: experiments with real sockets."),
         "schema": (_SCHEMA, "Draw the headers of protocols."),

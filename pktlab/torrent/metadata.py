@@ -8,13 +8,14 @@ tree over its blocks.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pktlab.errors import Malformed
 from pktlab.torrent.geometry import Geometry
 from pktlab.wire.bencode import Value, read, read_lax
 
-__all__ = ["File", "Metadata", "Parts", "metadata_of", "read_metainfo"]
+__all__ = ["File", "Metadata", "Parts", "file_root", "metadata_of", "piece_root", "read_metainfo", "tree_root"]
 
 BLOCK_LEN = 1 << 14
 MAX_LEN = 1 << 26
@@ -171,16 +172,31 @@ def _text(name: bytes) -> str:
     return name.decode("utf-8", errors="surrogateescape")
 
 
-def v2_root(blocks: list[bytes], leaves: int) -> bytes:
+def piece_root(blocks: Sequence[bytes], leaves: int) -> bytes:
     """Return the root of the tree over the hashes of `blocks`, filled up with zeros to `leaves`, a power of two.
 
     Spec: BEP 52: SHA-256, blocks of 16 KiB, and the hash of what is missing at the end is 32 zeros.
     """
     row = [hashlib.sha256(block).digest() for block in blocks]
-    row += [bytes(SHA256_LEN)] * (leaves - len(row))
+    return tree_root(row, leaves, bytes(SHA256_LEN))
+
+
+def tree_root(row: Sequence[bytes], leaves: int, filler: bytes) -> bytes:
+    """Return the root over a row of hashes, filled up to `leaves`, a power of two, with `filler`.
+
+    >>> tree_root([b"a" * 32], 1, bytes(32)) == b"a" * 32
+    True
+    """
+    row = [*row, *([filler] * (leaves - len(row)))]
     while len(row) > 1:
         row = [hashlib.sha256(row[at] + row[at + 1]).digest() for at in range(0, len(row), 2)]
     return row[0]
+
+
+def file_root(layer: Sequence[bytes], piece_length: int) -> bytes:
+    """Return the root of a file of version 2 over the roots of its pieces, of which there is more than one."""
+    filler = piece_root((), piece_length // BLOCK_LEN)
+    return tree_root(layer, 1 << (len(layer) - 1).bit_length(), filler)
 
 
 @dataclass
