@@ -67,7 +67,7 @@ def trading(pieces: int, share: float, seed: int) -> tuple[Member, ...]:
     [0, 4, 4, 4, 4, 4, 4, 4]
     """
     dice = random.Random(seed)
-    rates = {"ann": 1200, "ben": 1200, "cat": 1200, "dan": 700, "eve": 700, "fay": 400, "gus": 400}
+    rates = {"ann": 800, "ben": 800, "cat": 800, "dan": 550, "eve": 550, "fay": 350, "gus": 350}
     leechers = (
         Member(
             name,
@@ -78,7 +78,7 @@ def trading(pieces: int, share: float, seed: int) -> tuple[Member, ...]:
         )
         for name, rate in rates.items()
     )
-    return (Member("seed", "libtorrent", 10_000, limit_kbit=300, seed=True), *leechers)
+    return (Member("seed", "libtorrent", 10_000, limit_kbit=250, seed=True), *leechers)
 
 
 SCENARIOS = {
@@ -147,7 +147,7 @@ SCENARIOS = {
         "4 upload slots, a round every 10 s, another optimistic unchoke every 30 s",
         Shared("shared.bin", 16 * MIB),
         trading(16 * MIB // PIECE_LEN, 0.4, 7),
-        mtu=4000,  # fewer packets: long enough to show rounds, and still small
+        mtu=8000,  # fewer packets: long enough to show rounds, and still small
         settings={
             "enable_incoming_utp": False,
             "enable_outgoing_utp": False,
@@ -155,6 +155,7 @@ SCENARIOS = {
             "send_buffer_low_watermark": 4096,
             "send_buffer_watermark": 8192,
         },
+        timeout_s=220.0,
     ),
     "brief": Scenario(
         "one seed and one leecher, for a test that the recipe works",
