@@ -50,6 +50,17 @@ _SCHEMA = LazyGroup(
         "show": ("pktlab_cli.schema_show:show", "Draw a header and list its fields."),
     },
 )
+_ECHO = LazyGroup(
+    "echo",
+    help="The lecture's programs with sockets, as they have to be: a line there, the same in capitals back.",
+    examples=("pktlab echo tcp-client --with-server --trace hello",),
+    lazy={
+        "udp-server": ("pktlab_cli.echo:udp_server", "Answer datagrams."),
+        "udp-client": ("pktlab_cli.echo:udp_client", "Ask with datagrams."),
+        "tcp-server": ("pktlab_cli.echo:tcp_server", "Answer connections."),
+        "tcp-client": ("pktlab_cli.echo:tcp_client", "Ask over a connection."),
+    },
+)
 _LAB = LazyGroup(
     "lab",
     help="Experiments with real sockets in a sandbox, each with a capture, a picture and checks.",
@@ -84,12 +95,14 @@ cli = LazyGroup(
         "flows": ("pktlab_cli.flows:flows", "The conversations: who with whom, how much, how long."),
         "follow": ("pktlab_cli.follow:follow", "What TCP streams carried, put together: print or save it."),
         "craft": ("pktlab_cli.craft:craft", "Make packets from a line of text, or from JSON."),
+        "send": ("pktlab_cli.send:send", "Put packets on the wire, and show their answers."),
         "sniff": ("pktlab_cli.sniff:sniff", "Show or write what comes over a network interface."),
         "query": ("pktlab_cli.query:query", "Ask captures in SQL."),
         "export": ("pktlab_cli.export:export", "Write columns to Parquet or Arrow."),
         "checksum": (_CHECKSUM, "Judge, explain, fix, break and compute checksums."),
         "bt": (_BT, "BitTorrent swarms: pieces, transfers, tit-for-tat."),
         "demux": ("pktlab_cli.demux:demux", "Say which socket gets each packet, and why."),
+        "echo": (_ECHO, "A client and a server, and what goes between them."),
         "lab": (_LAB, "Try it out: experiments with real sockets."),
         "schema": (_SCHEMA, "Draw the headers of protocols."),
         "doctor": ("pktlab_cli.doctor:doctor", "What this machine allows, and how to allow more."),

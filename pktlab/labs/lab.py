@@ -69,10 +69,10 @@ class Lab:
         """Write down a claim, and whether it held."""
         self.checks.append(Check(text, bool(holds)))
 
-    def serve(self, text: str, *, backlog: int = 16) -> socket.socket:
+    def serve(self, text: str) -> socket.socket:
         """Open a socket of the server, written as for `pktlab demux --socket`; OSError if the kernel refuses it."""
         wanted = parse_socket(text)
-        made = self.stack.enter_context(open_socket(self.server, wanted, backlog=backlog))
+        made = self.stack.enter_context(open_socket(self.server, wanted))
         made.settimeout(PATIENCE_S)
         if wanted.peer is not None:
             made.connect(wanted.peer)

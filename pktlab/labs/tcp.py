@@ -87,7 +87,7 @@ def closed_ports(lab: Lab) -> None:
 def backlog(lab: Lab) -> None:
     """Show that listen(n) keeps n+1 connections for accept; further clients stay in SYN_SENT and are counted."""
     length = 2
-    listener = lab.serve(f"tcp:0.0.0.0:{PORT}", backlog=length)
+    listener = lab.serve(f"tcp:0.0.0.0:{PORT},backlog={length}")
     before = _counter(lab, "ListenOverflows")
     clients = [lab.visit("tcp") for _ in range(length + 3)]
     for client in clients[: length + 1]:
