@@ -13,6 +13,7 @@ Describe a protocol once, then dissect, checksum and craft its packets:
     print(cap[12].explain())                          # how its checksums come about, word by word
     pktlab.checksum(b"...")                           # RFC 1071; .verify .update .explain beside it
     pktlab.craft('IP(dst="127.0.0.1")/UDP(dport=53)/b"hi"')   # Scapy's notation, read and never evaluated
+    pktlab.send('IP(dst="127.0.0.1")/ICMP()', wait_s=1)       # with their answers
     pktlab.sniff("lo", bpf="udp port 53")             # packets off the wire, as they come
 
 The house, from the top; imports go down only, and `make lint` holds them to it:
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from pktlab.live.as_layer import as_layer
     from pktlab.live.craft import craft
     from pktlab.live.craft_line import craft_line
+    from pktlab.live.send import send
     from pktlab.live.sniff import sniff
     from pktlab.sums import checksum
 
@@ -87,6 +89,7 @@ __all__ = [
     "load_schema",
     "open",
     "packet",
+    "send",
     "sniff",
 ]
 
@@ -100,6 +103,7 @@ _HOME = {
     "live.as_layer": ("as_layer",),
     "live.craft": ("craft",),
     "live.craft_line": ("craft_line",),
+    "live.send": ("send",),
     "live.sniff": ("sniff",),
     "sums": ("checksum",),
 }  # fmt: skip

@@ -129,7 +129,7 @@ class Tabular:
         >>> from pktlab.flows.streams import Data
         >>> told = [one for some in pktlab.open("pcaps/first-light.pcapng").streams() for one in some]
         >>> [(str(stream), event.way, bytes(event.data)) for stream, event in told if isinstance(event, Data)][0]
-        ('tcp 0', 0, b'hello, TCP\n')
+        ('tcp 0', 0, b'hello, tcp\n')
         """
         from pktlab.columns.streams import read_streams
 

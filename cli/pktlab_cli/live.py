@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import Any
 
 import click
 
-__all__ = ["broken_off_by_signals", "ended_by_signals", "interface_option", "known_interfaces"]
+__all__ = [
+    "broken_off_by_signals", "ended_by_signals", "interface_option", "known_interfaces", "pace_options", "yes_option",
+]  # fmt: skip
 
 interface_option = click.option("-i", "--interface", metavar="NAME", help="The network interface, such as lo or eth0.")
+yes_option = click.option("--yes", is_flag=True, help="Send although packets may reach other people's machines.")
+
+
+def pace_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give `function` a ``pps``: packets a second at most, or None."""
+
+    @click.option("--interval", type=click.FloatRange(min=0), metavar="S", help="S seconds from packet to packet.")
+    @click.option("--pps", type=click.FloatRange(min=0, min_open=True), metavar="N", help="At most N packets a second.")
+    @functools.wraps(function)
+    def wrapper(interval: float | None, pps: float | None, **options: Any) -> Any:
+        if interval is not None and pps is not None:
+            raise click.UsageError("give --interval or --pps", click.get_current_context())
+        return function(pps=1 / interval if interval else pps, **options)
+
+    return wrapper
 
 
 def known_interfaces() -> str:

@@ -70,6 +70,17 @@ _LAB = LazyGroup(
         "run": ("pktlab_cli.lab:run_lab", "Carry out an experiment."),
     },
 )
+_BT = LazyGroup(
+    "bt",
+    help="BitTorrent: what the peers of a swarm tell each other, and what comes of it.",
+    examples=("pktlab bt swarm pcaps/swarms/tcp.pcap.zst", "pktlab bt choking pcaps/swarms/trading.pcap.zst -q"),
+    lazy={
+        "swarm": ("pktlab_cli.bt_swarm:swarm", "Who has which pieces, who gives whom how much."),
+        "choking": ("pktlab_cli.bt_choking:choking", "Whom each peer chokes, and whether tit-for-tat holds."),
+        "extract": ("pktlab_cli.bt_extract:extract", "Put the shared files together, and check them."),
+        "rarest": ("pktlab_cli.bt_rarest:rarest", "Whether the rarest pieces are asked for first."),
+    },
+)
 cli = LazyGroup(
     "pktlab",
     help="A packet-level protocol toolkit: dissect captures, judge and explain checksums, draw headers.",
@@ -82,11 +93,14 @@ cli = LazyGroup(
         "info": ("pktlab_cli.info:info", "What kind of file, what is in it, its health."),
         "dissect": ("pktlab_cli.dissect:dissect", "Show packets: a line each, a tree, JSON."),
         "flows": ("pktlab_cli.flows:flows", "The conversations: who with whom, how much, how long."),
+        "follow": ("pktlab_cli.follow:follow", "What TCP streams carried, put together: print or save it."),
         "craft": ("pktlab_cli.craft:craft", "Make packets from a line of text, or from JSON."),
+        "send": ("pktlab_cli.send:send", "Put packets on the wire, and show their answers."),
         "sniff": ("pktlab_cli.sniff:sniff", "Show or write what comes over a network interface."),
         "query": ("pktlab_cli.query:query", "Ask captures in SQL."),
         "export": ("pktlab_cli.export:export", "Write columns to Parquet or Arrow."),
         "checksum": (_CHECKSUM, "Judge, explain, fix, break and compute checksums."),
+        "bt": (_BT, "BitTorrent swarms: pieces, transfers, tit-for-tat."),
         "demux": ("pktlab_cli.demux:demux", "Say which socket gets each packet, and why."),
         "echo": (_ECHO, "A client and a server, and what goes between them."),
         "lab": (_LAB, "Try it out: experiments with real sockets."),

@@ -94,7 +94,8 @@ class _Exactly:
         moment = packet.time_ns or 0
         time_ns = moment if abs(moment) < 1 << 63 else 0
         cut = packet.length - packet.cap_len
-        return self._reader.read(packet.dissection, packet.flows, packet.whole, packet.number, time_ns, cut)
+        found = self._reader.read(packet.dissection, packet.flows, packet.whole, packet.number, time_ns, cut)
+        return [one for one in found if self.table.wants(one.number)]
 
     def put(self, number: int, key: FlowKey, segment: Segment) -> Iterator[Told]:
         """Give a segment to its stream."""
@@ -150,7 +151,10 @@ class _InBulk:
             for number, key, segment in self.exact.segments(packet):
                 odd.setdefault(number, []).append((place, key, segment))
         self.tracker.run(keys.packets, done, walked.count, told)
-        places = np.flatnonzero((keys.packets[kernel.PROTOCOL] == kernel.TCP) & ~keys.exact)
+        wanted = (keys.packets[kernel.PROTOCOL] == kernel.TCP) & ~keys.exact
+        if self.table.only is not None:
+            wanted &= np.isin(told[kernel.OUT_STREAM], list(self.table.only))
+        places = np.flatnonzero(wanted)
         rows = keys.packets[:, places]
         found = _Lanes(
             places, told[kernel.OUT_STREAM][places], rows[kernel.SEQ],
@@ -300,7 +304,7 @@ _NOBODY = (Way(), Way())
 
 def _is_waiting(way: Way) -> bool:
     """Tell whether a segment of the other way, or one in its turn, may do more than move a way on."""
-    return bool(way.held) or way.stray is not None or (way.fin is not None and not way.is_over)
+    return bool(way.held) or way.stray is not None or (way.fin is not None and way.over is None)
 
 
 def _side(stream: Stream | None) -> int:

@@ -6,7 +6,8 @@ turn wait. What lies in front of them is given up for missing (a `Gap`) when
 
 - the receiver has acknowledged it and something behind it waits: it passed, but was not captured;
 - more waits than `max_held`, or `relieve` is asked for;
-- the way ends: at a RST, at a SYN of a new connection, when the capture ends. A FIN ends it once all before is there.
+- the way ends: at a RST of its sender, at a SYN of a new connection, when the capture ends. A FIN ends it once all
+  before is there; at a RST of the receiver bytes may be under way, so it is told later, with the frame of the RST.
 
 A segment that was cut when captured gives what is there, and a `Gap` for the rest at once if it came in its turn.
 Keep-alives, zero window probes and retransmissions bring nothing new, or little, and need no rule of their own.
@@ -84,17 +85,20 @@ class Way:
 
     first : number of the first byte behind the SYN, or of the first byte seen; seq : the number that is next
     begin, next : the offsets of those; ack : the last acknowledgment number of the other side, -1 without one
-    fin : offset behind the last byte, if a FIN told; stray : a segment far off
+    fin : offset behind the last byte, if a FIN told; over : why it has ended, None if not; stray : a segment far off
+    reset : by which frame the receiver ended it, and when; None if not
     repeated, strayed : bytes that came again, and bytes that belong nowhere
     """
 
     __slots__ = (
-        "ack", "begin", "fin", "first", "held", "held_len", "is_begun", "is_over", "next", "repeated", "seq", "stray",
-        "strayed",
+        "ack", "begin", "fin", "first", "held", "held_len", "is_begun", "next", "over", "repeated", "reset", "seq",
+        "stray", "strayed",
     )  # fmt: skip
 
     def __init__(self) -> None:
-        self.is_begun = self.is_over = False
+        self.is_begun = False
+        self.over: Why | None = None
+        self.reset: tuple[int, int] | None = None
         self.first = self.seq = self.begin = self.next = 0
         self.ack = -1
         self.fin: int | None = None
@@ -104,7 +108,7 @@ class Way:
 
     def begin_at(self, seq: int) -> None:
         """Expect `seq` next."""
-        self.is_begun, self.is_over = True, False
+        self.is_begun, self.over, self.reset = True, None, None
         self.first = self.seq = seq
         self.begin, self.fin, self.stray = self.next, None, None
 
@@ -166,7 +170,7 @@ class Reassembly:
     @property
     def is_over(self) -> bool:
         """Whether both ways have ended."""
-        return self.ways[0].is_over and self.ways[1].is_over
+        return self.ways[0].over is not None and self.ways[1].over is not None
 
     def add(self, segment: Segment) -> list[Event]:
         """Take a segment; return what it tells, in order."""
@@ -183,7 +187,8 @@ class Reassembly:
             events.append(Begin(way, mine.begin, False, frame, now))
         length = len(data)
         if flags & _RESET:
-            self._close((way, 1 - way), Why.reset, frame, now, events)
+            self._close((way,), Why.reset, frame, now, events)
+            other.reset = other.reset or (frame, now)
         elif length and seq == mine.seq and not (missing or mine.held or mine.fin is not None):  # as most are
             events.append(Data(way, mine.advance(length), data, (frame,), (length,), (now,)))
         else:
@@ -191,7 +196,7 @@ class Reassembly:
                 self._place(segment, seq, events)
             if flags & _FIN:
                 self._finish(segment, seq + length + missing, events)
-        if other.held or (other.fin is not None and not other.is_over):
+        if other.held or (other.fin is not None and other.over is None):
             self._settle(1 - way, frame, now, events)
         return events
 
@@ -214,14 +219,14 @@ class Reassembly:
 
     def _opens(self, mine: Way, seq: int) -> bool:
         """Tell whether a SYN is one of a connection that may begin now; in the middle of one it is a mistake."""
-        if not mine.is_begun or mine.is_over or (mine.next == mine.begin and not mine.held):
+        if not mine.is_begun or (mine.over or mine.reset) is not None or (mine.next == mine.begin and not mine.held):
             return True
         return seq + 1 & _WORD == mine.first or abs(mine.ahead(seq)) > WINDOW
 
     def _open(self, segment: Segment, events: list[Event]) -> None:
         way, seq, frame, now = segment.way, segment.seq + 1 & _WORD, segment.frame, segment.time_ns
         mine = self.ways[way]
-        if mine.is_begun and not mine.is_over and mine.first == seq:
+        if mine.is_begun and mine.over is None and mine.first == seq:
             return
         if mine.is_begun:
             both = (way,) if segment.ack >= 0 else (way, 1 - way)
@@ -247,8 +252,8 @@ class Reassembly:
         mine.repeated += min(stop, new) - start
         if stop <= mine.next:
             return
-        if mine.is_over:  # it goes on behind its FIN
-            mine.is_over, mine.fin = False, None
+        if mine.over is Why.fin:  # it goes on behind its FIN
+            mine.over = mine.fin = None
         if new < there:
             self._hold(way, Piece(new, there, bytes(segment.data[new - start :]), frame), now, events)
         if segment.missing:
@@ -322,7 +327,7 @@ class Reassembly:
         while mine.held and mine.held[0].start <= mine.acknowledged:
             self._skip(way, Why.acknowledged, frame, now, events)
             self._drain(way, frame, now, events)
-        if mine.fin is not None and not mine.is_over and not mine.held:
+        if mine.fin is not None and mine.over is None and not mine.held:
             if mine.fin < mine.acknowledged:
                 self._miss(way, mine.fin - mine.next, Why.acknowledged, frame, now, events)
             if mine.next >= mine.fin:
@@ -365,17 +370,19 @@ class Reassembly:
 
     def _over(self, way: int, why: Why, frame: int, now: int, events: list[Event]) -> None:
         mine = self.ways[way]
-        mine.is_over = True
+        mine.over = why
         events.append(End(way, mine.next, why, frame, now))
 
-    def _close(self, ways: Sequence[int], why: Why, frame: int, now: int, events: list[Event]) -> None:
+    def _close(self, ways: Sequence[int], reason: Why, at: int, moment: int, events: list[Event]) -> None:
         """End ways: what waits is given out, and what the receiver has behind it is missing."""
         for way in ways:
-            mine = self.ways[way]
+            mine, why, frame, now = self.ways[way], reason, at, moment
+            if mine.reset is not None and mine.over is None:
+                why, (frame, now) = Why.reset, mine.reset
             while mine.held:
-                self._skip(way, why, frame, now, events)
+                self._skip(way, mine.over or why, frame, now, events)
                 self._drain(way, frame, now, events)
-            if not mine.is_begun or mine.is_over:
+            if not mine.is_begun or mine.over is not None:
                 continue
             behind = mine.acknowledged - mine.next
             if behind > 1:  # one may be a FIN that was not captured

@@ -65,6 +65,7 @@ class StreamTable:
     Parameters
     ----------
     overlap, max_held : as of `Reassembly`
+    only : numbers of the connections that are wanted; None for all
     max_streams : connections at a time; beyond, the one that was idle longest is ended
     max_bytes : bytes that wait in all of them; beyond, who has waited longest gives up a hole
 
@@ -78,7 +79,9 @@ class StreamTable:
         max_held: int = MAX_HELD,
         max_streams: int = MAX_STREAMS,
         max_bytes: int = MAX_BYTES,
+        only: Iterable[int] | None = None,
     ) -> None:
+        self.only = None if only is None else frozenset(only)
         self.overlap: Policy = overlap
         self.max_held, self.max_streams, self.max_bytes = max_held, max_streams, max_bytes
         self.evicted = 0
@@ -86,6 +89,10 @@ class StreamTable:
         self._latest: dict[FlowKey, int] = {}
         self._waiting: dict[int, Stream] = {}  # those that hold something, in the order in which they began to
         self._held_len = 0
+
+    def wants(self, number: int) -> bool:
+        """Tell whether a connection is wanted."""
+        return self.only is None or number in self.only
 
     def find(self, number: int) -> Stream | None:
         """Return a stream that is known, which is now the one used last."""

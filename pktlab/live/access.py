@@ -13,7 +13,8 @@ import sys
 from pktlab.errors import PktlabError
 
 __all__ = [
-    "drop_privileges", "enter_own_namespace", "namespaces_as", "packet_socket", "raw_socket_error", "raw_socket_remedy",
+    "drop_privileges", "enter_own_namespace", "namespaces_as", "packet_socket", "raw_ip_socket", "raw_socket_error",
+    "raw_socket_remedy",
 ]  # fmt: skip
 
 TIMEOUT_S = 5
@@ -59,8 +60,22 @@ def packet_socket(protocol: int = 0) -> socket.socket:
     family = getattr(socket, "AF_PACKET", None)
     if family is None:
         raise PktlabError(f"packets are sent and taken in through Linux's AF_PACKET, which {sys.platform} has not")
+    return _allowed(family, socket.htons(protocol))
+
+
+def raw_ip_socket() -> socket.socket:
+    """Return a socket for IPv4 packets with their headers, which the kernel routes.
+
+    Raises
+    ------
+    PktlabError : the system does not allow it; the message has the command that would
+    """
+    return _allowed(socket.AF_INET, socket.IPPROTO_RAW)
+
+
+def _allowed(family: int, protocol: int) -> socket.socket:
     try:
-        return socket.socket(family, socket.SOCK_RAW, socket.htons(protocol))
+        return socket.socket(family, socket.SOCK_RAW, protocol)
     except PermissionError:
         raise PktlabError(
             f"raw sockets are not allowed here: run this with sudo, or once {raw_socket_remedy()}"

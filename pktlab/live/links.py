@@ -29,7 +29,7 @@ VIRTUAL = {"veth", "tun", "dummy"}
 WIDE = 8
 """A route to a network whose prefix is shorter leads to the world."""
 USABLE = 0xDE  # NUD_REACHABLE, STALE, DELAY, PROBE, NOARP, PERMANENT
-UNICAST, MAIN_TABLE = 1, 254
+UNICAST, BROADCAST, MAIN_TABLE = 1, 3, 254
 _LINK = struct.Struct("=BxHiII")  # family, hardware, index, flags, change
 _ROUTE = struct.Struct("=8BI")  # family, dst_len, src_len, tos, table, protocol, scope, type, flags
 _NEIGHBOUR = struct.Struct("=B3xiHBB")  # family, index, state, flags, type
@@ -90,12 +90,14 @@ class Link:
 class Route(NamedTuple):
     """Which way packets to an address go: the interface's number, the address that they come from, who takes them on.
 
-    gateway : empty if the goal itself is on the link; source : empty if the kernel has no address to use
+    gateway : empty if the goal itself is on the link; source : empty if the kernel has no address to use;
+    is_broadcast : the goal is everybody on the link
     """
 
     link_index: int
     source: str
     gateway: str
+    is_broadcast: bool
 
 
 def links() -> list[Link]:
@@ -161,9 +163,14 @@ def route_to(address: str, index: int = 0) -> Route:
         raise PktlabError(
             f"there is no route to {address}{where} ({error.strerror}): name an interface with -i"
         ) from None
-    found = answers[0][1]
+    kind, found = answers[0][0][7], answers[0][1]
     gateway = found.get(_RTA_GATEWAY) or found.get(_RTA_VIA, b"")[2:]
-    return Route(int.from_bytes(found[_RTA_OIF], sys.byteorder), _text(found.get(_RTA_PREFSRC, b"")), _text(gateway))
+    return Route(
+        int.from_bytes(found[_RTA_OIF], sys.byteorder),
+        _text(found.get(_RTA_PREFSRC, b"")),
+        _text(gateway),
+        kind == BROADCAST,
+    )
 
 
 def known_mac(index: int, address: str) -> str:

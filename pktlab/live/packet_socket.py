@@ -10,6 +10,7 @@ draft-ietf-opsawg-pcapng section 4.3.1 (flags).
 
 from __future__ import annotations
 
+import errno
 import select
 import socket
 import struct
@@ -24,7 +25,7 @@ from pktlab.capture import Record
 from pktlab.columns.bpf import INSTRUCTION, SNAPLEN, CaptureFilter
 from pktlab.errors import PktlabError
 from pktlab.live.access import packet_socket
-from pktlab.live.links import Link
+from pktlab.live.links import ETHERNET, Link
 from pktlab.live.stop import Stop
 from pktlab.live.vlan import (
     AUXDATA,
@@ -50,7 +51,9 @@ INBOUND, OUTBOUND = 1, 2
 RECEPTION = {0: 1, 1: 3, 2: 2, 3: 4}
 """How a frame came in, by the kernel's word for whom it is: to us, broadcast, multicast, to somebody else."""
 MACS_LEN = 12
-TAG_LEN = 4
+ETH_P_IP, ETH_P_IPV6 = 0x0800, 0x86DD
+TRIES, FULL_S = 200, 0.005
+"""How often a frame is offered to a queue that is full, and how long between."""
 
 TAKE_NONE = np.array([(0x06, 0, 0, 0)], INSTRUCTION)
 """BPF: return 0."""
@@ -214,7 +217,7 @@ class PacketSocket:
             elif (level, what) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
                 seconds, rest = TIMESPEC.unpack(value)
                 time_ns = seconds * 1_000_000_000 + rest
-        whole = with_tag(data, status, tci, tpid) if self.link_type == 1 else data
+        whole = with_tag(data, status, tci, tpid) if self.link_type == ETHERNET else data
         length += len(whole) - len(data)
         record = Record(0, time_ns, whole, length, self.link_type, 0, flags=packet_flags(status, kind))
         if len(whole) != len(data) and self.bpf is not None and not self.bpf.matches(record):
@@ -233,6 +236,49 @@ class PacketSocket:
                 goes_on = self.wait(stop, until)
         self.stop()
         yield from iter(self.read, None)
+
+    def until(self, moment: float) -> Iterator[Record]:
+        """Yield the frames that come before a `time.monotonic`; more can be asked for afterwards."""
+        while True:
+            record = self.read()
+            if record is not None:
+                yield record
+            elif not select.select([self.socket], [], [], max(moment - time.monotonic(), 0))[0]:
+                return
+            if time.monotonic() >= moment:
+                return
+
+    def put(self, frame: bytes) -> None:
+        """Send a frame; this socket does not see it go.
+
+        Raises
+        ------
+        PktlabError : the interface does not take it
+        """
+        for _ in range(TRIES):
+            try:
+                self.socket.sendto(frame, (self.link.name, self._ether_type(frame)))
+            except (BlockingIOError, InterruptedError):
+                select.select([], [self.socket], [], FULL_S)
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise self._refusal(frame, error) from None
+                time.sleep(FULL_S)
+            else:
+                return
+        raise PktlabError(f"{self.link.name}: no room to send for {TRIES * FULL_S:g} s")
+
+    def _ether_type(self, frame: bytes) -> int:
+        """Return what the kernel is told that a frame is, which of an IP packet it cannot see for itself."""
+        if self.link_type == ETHERNET:
+            return 0
+        return ETH_P_IPV6 if frame[:1] and frame[0] >> 4 == 6 else ETH_P_IP
+
+    def _refusal(self, frame: bytes, error: OSError) -> PktlabError:
+        if error.errno == errno.EMSGSIZE:
+            most = self.link.mtu + (14 if self.link_type == ETHERNET else 0)
+            return PktlabError(f"a packet has {len(frame)} bytes, and {self.link.name} takes {most}")
+        return PktlabError(f"{self.link.name}: a packet of {len(frame)} bytes is not sent: {error.strerror}")
 
     def close(self) -> None:
         """Close it."""

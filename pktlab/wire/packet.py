@@ -11,7 +11,21 @@ from typing import Any, NamedTuple
 from construct import this
 
 from pktlab.wire import icmp, icmpv6
+from pktlab.wire.apps.bittorrent.krpc import Krpc
+from pktlab.wire.apps.bittorrent.lsd import Lsd
 from pktlab.wire.apps.bittorrent.peers import Bittorrent
+from pktlab.wire.apps.bittorrent.tracker import (
+    Announce,
+    Announced,
+    Announced6,
+    Connect,
+    Connected,
+    Refused,
+    Scrape,
+    Scraped,
+)
+from pktlab.wire.apps.bittorrent.utp import TYPES as UTP_TYPES
+from pktlab.wire.apps.bittorrent.utp import Utp, Utp0
 from pktlab.wire.apps.dhcp import Dhcp
 from pktlab.wire.apps.dhcpv6 import Dhcpv6
 from pktlab.wire.apps.dns import Dns, DnsTcp
@@ -105,7 +119,7 @@ FAMILIES: dict[int, type[Header]] = {2: Ip, 10: Ipv6, 24: Ipv6, 28: Ipv6, 30: Ip
 VERSIONS: dict[int, type[Header]] = {4: Ip, 6: Ipv6}
 UDP_PORTS: dict[int, type[Header]] = {
     53: Dns, 67: Dhcp, 68: Dhcp, 123: Ntp, 546: Dhcpv6, 547: Dhcpv6, 1900: Ssdp, 2152: Gtpu, 3544: Ipv6, 4789: Vxlan,
-    5353: Mdns, 5355: Llmnr, 6081: Geneve, 6635: Mpls, 8472: Vxlan,
+    5353: Mdns, 5355: Llmnr, 6081: Geneve, 6635: Mpls, 6969: Connected, 8472: Vxlan,
 }  # fmt: skip
 """Ports that suggest a protocol; 3544 is Teredo, of which the bare form is read."""
 TCP_PORTS: dict[int, type[Header]] = {53: DnsTcp}
@@ -121,7 +135,12 @@ def _by_first_byte(*known: tuple[Iterable[int], type[Header]]) -> dict[int, tupl
 
 
 LONG_HEADERS = _by_first_byte((range(0x80, 0x100), Quic))
-UDP_FIRST = _by_first_byte((range(2), Stun), (range(0x80, 0x100), Quic))
+ANY = range(0x100)
+UDP_FIRST = _by_first_byte(
+    (range(2), Stun), (range(0x80, 0x100), Quic), (b"d", Krpc), (b"B", Lsd), (b"\0", Connect), (ANY, Announce),
+    (ANY, Scrape), (b"\0", Announced6), (b"\0", Announced), (b"\0", Scraped), (b"\0", Refused),
+    ([kind << 4 | 1 for kind in UTP_TYPES], Utp), (ANY, Utp0),
+)  # fmt: skip
 PEER_FIRST = _by_first_byte((b"\0\x13", Bittorrent))
 TCP_FIRST = {
     **_by_first_byte((CONTENT, Tls), ([ord("H"), *(method[0] for method in METHODS)], Http)), **PEER_FIRST,
@@ -169,6 +188,7 @@ FOLLOWS: dict[type[Header], Follows] = {
     Udp: Follows(("dstport", "srcport"), UDP_PORTS, guess=True, first=UDP_FIRST),
     Tcp: Follows(("dstport", "srcport"), TCP_PORTS, guess=True, first=TCP_FIRST),
     Quic: Follows((), {}, guess=True, first=LONG_HEADERS),
+    Utp: Follows((), {}, guess=True, first=PEER_FIRST),
 }
 INSTEAD: dict[type[Header], tuple[tuple[Any, type[Header]], ...]] = {
     Ethernet: ((this.type < 0x0600, Ieee8023),),
@@ -196,7 +216,7 @@ PROTOCOLS: tuple[type[Header], ...] = (
     UdpLite, Sctp, Dccp, Mobility, Igmp, Igmp3Report, Ospf, Ospf3, Vrrp, Vrrp3, Vrrp6, Pim, Pim6,
     Gre, Pptp, Erspan, Erspan3, Vxlan, Geneve, EtherIp, Gtpu,
     Dns, DnsTcp, Mdns, Llmnr, Http, Ssdp, Tls, Dhcp, Dhcpv6, Ntp, Stun, Quic, Rtp, Rtcp,
-    Bittorrent,
+    Bittorrent, Utp, Utp0, Krpc, Lsd, Connect, Announce, Scrape, Connected, Announced, Announced6, Scraped, Refused,
 )  # fmt: skip
 """Every header that can be a layer, from the link up."""
 LINK_LAYERS = (

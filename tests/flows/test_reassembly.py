@@ -99,8 +99,17 @@ TRACES: dict[str, tuple[str, list[str]]] = {
         [*BEGUN, "> 0 end fin at 3", "> 0 abc of 4 at 4", "> 3 end open at 0", "< 0 end open at 0"],
     ),
     "a reset, with a reason in it": (
-        OPENED + "> A 4 1 def\n< RA 1 4 sorry",
+        OPENED + "> A 4 1 def\n< RA 1 1 sorry",
         [*BEGUN, "< 0 end reset at 4", "> 0 gap 3 reset at 4", "> 3 def of 3 at 4", "> 6 end reset at 4"],
+    ),
+    "a reset by the sender": (
+        OPENED + "> A 4 1 def\n> R 7 -\n< A 1 1 abc",
+        [*BEGUN, "> 0 gap 3 reset at 4", "> 3 def of 3 at 4", "> 6 end reset at 4", "< 0 abc of 5 at 5",
+         "< 3 end reset at 4"],
+    ),
+    "data under way when the other side resets": (
+        OPENED + "> A 4 1 def\n< RA 1 1\n> A 1 1 abc",
+        [*BEGUN, "< 0 end reset at 4", "> 0 abc of 5 at 5", "> 3 def of 3 at 5", "> 6 end reset at 4"],
     ),
     "keep-alives and a probe": (
         OPENED + "> A 1 1 abc\n> A 3 1\n> A 3 1 x\n> A 4 1 d\n< A 1 4\n> A 4 1 de",

@@ -129,6 +129,8 @@ class Aria2:
         ]
         own += ["--file-allocation=none", "--bt-enable-lpd=false", "--enable-rpc=true", "--quiet=true"]
         own += ["--bt-max-peers=20", f"--disable-ipv6={'false' if scenario.ipv6 else 'true'}"]
+        if member.has:
+            own += ["--check-integrity=true"]
         if scenario.magnet:
             own += ["--enable-dht=true", f"--dht-listen-port={PORT}", f"--dht-entry-point={more['dht_node']}:{PORT}"]
             own += [f"--dht-file-path={folder / 'dht.dat'}"]

@@ -158,12 +158,14 @@ class Peer:
 
     def _look(self) -> None:
         """Look what was moved to and from each peer, before the connection goes."""
+        seen: dict[tuple[str, int], tuple[int, int]] = {}
         for peer in self.torrent.get_peer_info():
-            ip, port = peer.ip
-            moved = self.moved.setdefault((ip, port), Moved())
-            moved.see(peer.total_download, peer.total_upload)
+            before = seen.get(peer.ip, (0, 0))  # a connection that ends may still be there beside its successor
+            seen[peer.ip] = max(before[0], peer.total_download), max(before[1], peer.total_upload)
             if any(peer.pid.to_bytes()):
-                self.peer_ids[ip] = peer.pid.to_bytes().hex()
+                self.peer_ids[peer.ip[0]] = peer.pid.to_bytes().hex()
+        for address, counts in seen.items():
+            self.moved.setdefault(address, Moved()).see(*counts)
 
     def _write_status(self) -> None:
         status = self.torrent.status()

@@ -64,9 +64,14 @@ def trading(pieces: int, share: float, seed: int) -> tuple[Member, ...]:
     [0, 4, 4, 4, 4, 4, 4, 4]
     """
     dice = random.Random(seed)
-    rates = {"ann": 1200, "ben": 1200, "cat": 1200, "dan": 700, "eve": 700, "fay": 300, "gus": 300}
+    rates = {"ann": 1200, "ben": 1200, "cat": 1200, "dan": 700, "eve": 700, "fay": 400, "gus": 400}
     leechers = (
-        Member(name, "libtorrent", rate, has=tuple(sorted(dice.sample(range(pieces), round(share * pieces)))))
+        Member(
+            name,
+            "aria2" if name in ("ann", "cat", "eve", "gus") else "libtorrent",
+            rate,
+            has=tuple(sorted(dice.sample(range(pieces), round(share * pieces)))),
+        )
         for name, rate in rates.items()
     )
     return (Member("seed", "libtorrent", 300, seed=True), *leechers)
@@ -138,8 +143,17 @@ SCENARIOS = {
         "4 upload slots, a round every 10 s, another optimistic unchoke every 30 s",
         Shared("shared.bin", 16 * MIB),
         trading(16 * MIB // PIECE_LEN, 0.4, 7),
+        queue_ms=80,
         mtu=4000,  # fewer packets: long enough to show rounds, and still small
-        settings={"enable_incoming_utp": False, "enable_outgoing_utp": False, "allowed_fast_set_size": 0},
+        settings={
+            "enable_incoming_utp": False,
+            "enable_outgoing_utp": False,
+            "allowed_fast_set_size": 0,
+            # Otherwise a choke waits in its socket behind seconds of content.
+            "send_socket_buffer_size": 8192,
+            "send_buffer_low_watermark": 4096,
+            "send_buffer_watermark": 8192,
+        },
     ),
     "brief": Scenario(
         "one seed and one leecher, for a test that the recipe works",
