@@ -13,8 +13,13 @@ from typing import Any
 import click
 
 __all__ = [
-    "broken_off_by_signals", "ended_by_signals", "interface_option", "known_interfaces", "pace_options", "yes_option",
-]  # fmt: skip
+    "broken_off_by_signals",
+    "ended_by_signals",
+    "interface_option",
+    "known_interfaces",
+    "pace_options",
+    "yes_option",
+]
 
 interface_option = click.option("-i", "--interface", metavar="NAME", help="The network interface, such as lo or eth0.")
 yes_option = click.option("--yes", is_flag=True, help="Send although packets may reach other people's machines.")
