@@ -75,6 +75,7 @@ _BT = LazyGroup(
     help="BitTorrent: what the peers of a swarm tell each other, and what comes of it.",
     examples=("pktlab bt swarm pcaps/swarms/tcp.pcap.zst", "pktlab bt choking pcaps/swarms/trading.pcap.zst -q"),
     lazy={
+        "dissect": ("pktlab_cli.bt_dissect:dissect", "What peers say, message by message."),
         "swarm": ("pktlab_cli.bt_swarm:swarm", "Who has which pieces, who gives whom how much."),
         "choking": ("pktlab_cli.bt_choking:choking", "Whom each peer chokes, and whether tit-for-tat holds."),
         "extract": ("pktlab_cli.bt_extract:extract", "Put the shared files together, and check them."),
@@ -97,6 +98,7 @@ cli = LazyGroup(
         "craft": ("pktlab_cli.craft:craft", "Make packets from a line of text, or from JSON."),
         "send": ("pktlab_cli.send:send", "Put packets on the wire, and show their answers."),
         "sniff": ("pktlab_cli.sniff:sniff", "Show or write what comes over a network interface."),
+        "replay": ("pktlab_cli.replay:replay", "Send a capture again, at its times."),
         "query": ("pktlab_cli.query:query", "Ask captures in SQL."),
         "export": ("pktlab_cli.export:export", "Write columns to Parquet or Arrow."),
         "checksum": (_CHECKSUM, "Judge, explain, fix, break and compute checksums."),

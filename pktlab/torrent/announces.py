@@ -5,14 +5,15 @@ Spec: BEP 3 (announce), BEP 7 and 23 (compact peers).
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
 from pktlab.flows.keys import FlowKey
-from pktlab.torrent.extensions import contacts_of
 from pktlab.torrent.swarm import Swarm
 from pktlab.wire.bencode import read_lax
 
-__all__ = ["Announces"]
+__all__ = ["Announces", "contacts_of"]
 
 MAX_LEN = 1 << 18
 """Bytes of one request or answer; an answer with a thousand peers has 6 KB."""
@@ -79,3 +80,15 @@ def _query(target: str) -> str:
         return urlsplit(target).query
     except ValueError:
         return ""
+
+
+def contacts_of(compact: bytes, compact6: bytes = b"") -> Iterator[tuple[str, int]]:
+    r"""Yield addresses and ports out of the compact form (BEP 7, 23).
+
+    >>> list(contacts_of(b"\xc0\0\2\1\x1a\xe1"))
+    [('192.0.2.1', 6881)]
+    """
+    for data, size in ((compact, 4), (compact6, 16)):
+        for at in range(0, len(data) - size - 1, size + 2):
+            ip = ipaddress.ip_address(data[at : at + size])
+            yield str(ip), int.from_bytes(data[at + size : at + size + 2], "big")

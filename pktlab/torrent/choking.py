@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pktlab.torrent.periods import Period, infer_period
 from pktlab.torrent.relations import Relation, relations_of
@@ -34,7 +34,9 @@ WINDOW_NS = 20 * NS_PER_S
 """Over which BEP 3 has rates measured."""
 BEST = 4
 USUAL_S = 10.0
-"""The period between samples where none can be inferred."""
+"""The period of rounds where none can be inferred."""
+KEPT = 1.2
+"""For how many periods an optimistic unchoke lasts at least."""
 
 
 @dataclass(frozen=True)
@@ -134,19 +136,22 @@ def choking_of(torrent: Torrent) -> Choking:
         chooser.slots = _slots(chooser.relations)
         chooser.decisions = list(_decisions(chooser))
         chooser.period = infer_period([chooser.rounds_ns])
-        chooser.optimistic = infer_period([chooser.rotations_ns])
         by_client[chooser.peer.client].append(chooser)
-    periods = {
-        client: (
-            infer_period([one.rounds_ns for one in same]),
-            infer_period([one.rotations_ns for one in same]),
-        )
-        for client, same in by_client.items()
-    }
-    for chooser in choosers:
-        period = chooser.period or periods[chooser.peer.client][0]
-        chooser.samples = list(_samples(chooser, period.seconds if period else USUAL_S))
+    periods = {}
+    for client, same in by_client.items():
+        rounds = infer_period([one.rounds_ns for one in same])
+        for chooser in same:
+            _look_closer(chooser, chooser.period or rounds)
+        periods[client] = rounds, infer_period([one.rotations_ns for one in same])
     return Choking(choosers, periods)
+
+
+def _look_closer(chooser: Chooser, period: Period | None) -> None:
+    """Find what takes the period of rounds: the optimistic unchokes, and the moments to look at."""
+    seconds = period.seconds if period else USUAL_S
+    chooser.decisions = [replace(one, optimistic=_optimistic(chooser, one, seconds)) for one in chooser.decisions]
+    chooser.optimistic = infer_period([chooser.rotations_ns])
+    chooser.samples = list(_samples(chooser, seconds))
 
 
 # ---- slots
@@ -194,7 +199,6 @@ def _decisions(chooser: Chooser) -> Iterator[Decision]:
 
 def _decision(chooser: Chooser, group: Sequence[tuple[int, bool, Relation]]) -> Decision:
     now = next((when for when, is_unchoke, _ in group if is_unchoke), group[0][0])
-    is_leecher = chooser.peer.is_leecher(now)
     unchoked = [relation for _, is_unchoke, relation in group if is_unchoke]
     choked = [relation for _, is_unchoke, relation in group if not is_unchoke]
     again = {relation for relation in unchoked if relation in choked}  # a choke and an unchoke at once change nothing
@@ -203,9 +207,30 @@ def _decision(chooser: Chooser, group: Sequence[tuple[int, bool, Relation]]) -> 
         kind = "round"
     else:
         kind = "free slot" if unchoked else "not interested"
-    earned = _best(chooser, now, max((chooser.slots or BEST) - 1, 1))
-    lucky = [one for one in unchoked if kind == "round" and is_leecher and one not in again and one not in earned]
-    return Decision(now, kind, _takers(choked), _takers(unchoked), _takers(lucky))
+    return Decision(now, kind, _takers(choked), _takers(unchoked))
+
+
+def _optimistic(chooser: Chooser, decision: Decision, period_s: float) -> tuple[Peer, ...]:
+    """Return those that a leecher unchoked in a round though others gave more, and kept past the next one all the same.
+
+    Who is unchoked only because nobody better wants the slot loses it at the next round, or earns it by then.
+    """
+    if decision.kind != "round" or not chooser.peer.is_leecher(decision.time_ns):
+        return ()
+    now, places = decision.time_ns, max((chooser.slots or BEST) - 1, 1)
+    later = now + round(KEPT * period_s * NS_PER_S)
+    earned = {*_best(chooser, now, places), *_best(chooser, later, places)}
+    return tuple(
+        one.taker
+        for one in chooser.relations
+        if one.taker in decision.unchoked and one.taker not in decision.choked and one not in earned
+        if one.is_interested(later) and _is_kept(one, now, later)
+    )  # fmt: skip
+
+
+def _is_kept(relation: Relation, now: int, later: int) -> bool:
+    """Tell whether a taker that is unchoked now still is later, without a break."""
+    return any(abs(one.from_ns - now) <= TOGETHER_NS and later < one.to_ns for one in relation.unchoked)
 
 
 def _takers(relations: Iterable[Relation]) -> tuple[Peer, ...]:

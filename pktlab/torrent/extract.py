@@ -153,7 +153,9 @@ def extract(
         if found is not None:
             _write(metadata, targets, piece * metadata.piece_length, found)
         (good if found is not None else bad if heard else missing).append(piece)
-    return Extracted(info_hash, tuple(targets.values()), geometry.pieces, tuple(good), tuple(bad), tuple(missing), True)
+    return Extracted(
+        metadata.name_hash, tuple(targets.values()), geometry.pieces, tuple(good), tuple(bad), tuple(missing), True
+    )
 
 
 def _right(

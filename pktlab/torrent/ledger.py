@@ -64,7 +64,7 @@ class Link:
     ends : the addresses of the side that opened it and of the other
     opened_ns, closed_ns : first and last that was seen of it, ns since the epoch
     peer_ids, versions, ports : of both sides, as they say; an empty value if they did not say so
-    began : both sides were heard from their first byte on; missing : bytes that were not captured, of both ways
+    missing : bytes that were not captured, of both ways
     unknown : bytes that are no message, of both ways; length : bytes of the streams, of both ways
     is_encrypted : begins with a key exchange (MSE); is_over : its end was seen; violations : of the protocol
     """
@@ -78,7 +78,6 @@ class Link:
     peer_ids: list[bytes] = field(default_factory=lambda: [b"", b""])
     versions: list[str] = field(default_factory=lambda: ["", ""])
     ports: list[int] = field(default_factory=lambda: [0, 0])
-    began: list[bool] = field(default_factory=lambda: [False, False])
     length: list[int] = field(default_factory=lambda: [0, 0])
     missing: list[int] = field(default_factory=lambda: [0, 0])
     unknown: list[int] = field(default_factory=lambda: [0, 0])

@@ -60,6 +60,8 @@ class LibTorrent:
             "settings": scenario.settings,
         }
         options["settings"] = scenario.settings | more.pop("settings", {})
+        if member.limit_kbit:
+            options["settings"] |= {"upload_rate_limit": member.limit_kbit * 1000 // 8}
         options |= {"magnet" if source.startswith("magnet:") else "torrent": source, **more}
         told = folder / "options.json"
         told.write_text(json.dumps(options), encoding="utf-8")

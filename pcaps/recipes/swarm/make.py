@@ -137,6 +137,7 @@ class Running:
             "version": version(member.client),
             "role": "seed" if member.seed else "leecher",
             "uplink_kbit": member.uplink_kbit,
+            "limit_kbit": member.limit_kbit,
             "had": list(member.has),
             "started": round(self.started[member.name], 3),
             "completed": round(self.completed[member.name], 3) if member.name in self.completed else None,

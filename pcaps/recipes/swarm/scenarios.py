@@ -2,7 +2,8 @@
 
 Rates are those of the uplinks; a download is as fast as the others' uplinks allow. The trade-bound swarm is the one in
 which tit-for-tat can be seen: its seed is slow and everybody else starts with a random 40 % of the pieces, so what one
-gets is what the others give.
+gets is what the others give. There the clients limit themselves, as people tell them to: so a choke does not wait in a
+socket behind seconds of content.
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ MIB = 1 << 20
 class Member:
     """One host of a swarm.
 
-    name : of the host; client : libtorrent, aria2 or transmission; uplink_kbit : kbit/s; seed : has everything from the
+    name : of the host; client : libtorrent, aria2 or transmission; uplink_kbit : kbit/s; limit_kbit : what the client
+    itself sends at most, kbit/s, 0 for no limit; seed : has everything from the
     beginning; has : these pieces; after_s : when it starts; leaves : it goes as soon as it is done
     """
 
     name: str
     client: str
     uplink_kbit: int
+    limit_kbit: int = 0
     seed: bool = False
     has: tuple[int, ...] = ()
     after_s: float = 0.0
@@ -64,17 +67,18 @@ def trading(pieces: int, share: float, seed: int) -> tuple[Member, ...]:
     [0, 4, 4, 4, 4, 4, 4, 4]
     """
     dice = random.Random(seed)
-    rates = {"ann": 1200, "ben": 1200, "cat": 1200, "dan": 700, "eve": 700, "fay": 400, "gus": 400}
+    rates = {"ann": 800, "ben": 800, "cat": 800, "dan": 550, "eve": 550, "fay": 350, "gus": 350}
     leechers = (
         Member(
             name,
-            "aria2" if name in ("ann", "cat", "eve", "gus") else "libtorrent",
-            rate,
+            "libtorrent",
+            10_000,
+            limit_kbit=rate,
             has=tuple(sorted(dice.sample(range(pieces), round(share * pieces)))),
         )
         for name, rate in rates.items()
     )
-    return (Member("seed", "libtorrent", 300, seed=True), *leechers)
+    return (Member("seed", "libtorrent", 10_000, limit_kbit=250, seed=True), *leechers)
 
 
 SCENARIOS = {
@@ -143,17 +147,15 @@ SCENARIOS = {
         "4 upload slots, a round every 10 s, another optimistic unchoke every 30 s",
         Shared("shared.bin", 16 * MIB),
         trading(16 * MIB // PIECE_LEN, 0.4, 7),
-        queue_ms=80,
-        mtu=4000,  # fewer packets: long enough to show rounds, and still small
+        mtu=8000,  # fewer packets: long enough to show rounds, and still small
         settings={
             "enable_incoming_utp": False,
             "enable_outgoing_utp": False,
             "allowed_fast_set_size": 0,
-            # Otherwise a choke waits in its socket behind seconds of content.
-            "send_socket_buffer_size": 8192,
             "send_buffer_low_watermark": 4096,
             "send_buffer_watermark": 8192,
         },
+        timeout_s=220.0,
     ),
     "brief": Scenario(
         "one seed and one leecher, for a test that the recipe works",
