@@ -23,6 +23,7 @@ The house, from the top; imports go down only, and `make lint` holds them to it:
     testing/          how do I test mine?               Hypothesis strategies
     live/             how do packets get on and off a real network?    namespaces, Scapy; the only door to the world
     documents.py      packets out of JSON               spoil.py    packets that are wrong on purpose
+    rewriting.py      addresses exchanged, and sums with them
     summary.py        a capture in figures      health.py, diagnosis.py    how sound are its checksums?
     api.py            open, Capture, packet: where files and packets meet
     packets.py        Packet: what one packet says, and whether its sums are right
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from pktlab.live.as_layer import as_layer
     from pktlab.live.craft import craft
     from pktlab.live.craft_line import craft_line
+    from pktlab.live.replay import replay
     from pktlab.live.send import send
     from pktlab.live.sniff import sniff
     from pktlab.sums import checksum
@@ -89,6 +91,7 @@ __all__ = [
     "load_schema",
     "open",
     "packet",
+    "replay",
     "send",
     "sniff",
 ]
@@ -103,6 +106,7 @@ _HOME = {
     "live.as_layer": ("as_layer",),
     "live.craft": ("craft",),
     "live.craft_line": ("craft_line",),
+    "live.replay": ("replay",),
     "live.send": ("send",),
     "live.sniff": ("sniff",),
     "sums": ("checksum",),

@@ -12,7 +12,14 @@ from typing import Any
 
 import click
 
-__all__ = ["ended_by_signals", "interface_option", "known_interfaces", "pace_options", "yes_option"]
+__all__ = [
+    "broken_off_by_signals",
+    "ended_by_signals",
+    "interface_option",
+    "known_interfaces",
+    "pace_options",
+    "yes_option",
+]
 
 interface_option = click.option("-i", "--interface", metavar="NAME", help="The network interface, such as lo or eth0.")
 yes_option = click.option("--yes", is_flag=True, help="Send although packets may reach other people's machines.")
@@ -59,3 +66,16 @@ def ended_by_signals(end: Callable[[], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def broken_off_by_signals() -> Iterator[None]:
+    """Have what `kill` and `timeout` send break off what is at work as ctrl-C does: it takes down what it built."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

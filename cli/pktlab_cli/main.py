@@ -98,6 +98,7 @@ cli = LazyGroup(
         "craft": ("pktlab_cli.craft:craft", "Make packets from a line of text, or from JSON."),
         "send": ("pktlab_cli.send:send", "Put packets on the wire, and show their answers."),
         "sniff": ("pktlab_cli.sniff:sniff", "Show or write what comes over a network interface."),
+        "replay": ("pktlab_cli.replay:replay", "Send a capture again, at its times."),
         "query": ("pktlab_cli.query:query", "Ask captures in SQL."),
         "export": ("pktlab_cli.export:export", "Write columns to Parquet or Arrow."),
         "checksum": (_CHECKSUM, "Judge, explain, fix, break and compute checksums."),

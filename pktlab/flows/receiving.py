@@ -46,6 +46,11 @@ class Delivery:
     sent_by: Socket | None = None
     event: str = ""
 
+    @property
+    def is_dropped(self) -> bool:
+        """Whether the host drops it before it looks for a socket; `event` says why."""
+        return self.match is None and self.sent_by is None and self.event != ""
+
     def __str__(self) -> str:
         if self.sent_by is not None:
             said = f"sent by {self.sent_by.name}"
@@ -84,7 +89,7 @@ class ReceivingHost:
     ) -> None:
         self.infers = table is None
         self.table = SocketTable() if table is None else table
-        self.addresses = frozenset(addresses)
+        self.addresses: frozenset[str] = frozenset(addresses)
         self.dev = dev
         self.is_complete = is_complete
         self.closed: dict[str, str] = {}
@@ -172,9 +177,15 @@ class ReceivingHost:
                 del self._seen[next(iter(self._seen))]
 
     def _make_way(self, key: FlowKey, flags: TcpFlags) -> None:
-        """Let a SYN on a connection that both ends have closed begin a new one (RFC 9293 section 3.6.1)."""
-        if flags.syn and not flags.ack and self._connections.get(key) == {"in", "out"}:
-            self._forget(key)
+        """Let a SYN on a connection that both ends have closed begin a new one (RFC 9293 section 3.6.1).
+
+        A table that was read after the SYN came may hold the connection already that this SYN began.
+        """
+        if flags.syn and not flags.ack:
+            if self._connections.get(key) == {"in", "out"}:
+                self._forget(key)
+            elif self.is_complete and key not in self._connections:
+                self._remove_child(key)
 
     def _complete(self, key: FlowKey, flags: TcpFlags, explain: bool) -> Delivery:
         """Make the socket of a connection: the handshake is over, whether the program has called accept or not."""
@@ -248,9 +259,25 @@ class ReceivingHost:
 
     def _forget(self, key: FlowKey) -> None:
         if self._connections.pop(key, None) is not None:
-            own = self._owner(key)
-            if own is not None and own.peer is not None:
-                self.table.remove(own)
+            self._remove_child(key)
+
+    def renew(self, table: SocketTable) -> None:
+        """Go on with a table that was read anew; a connection in it whose handshake was not seen yet comes later."""
+        self.table = table
+        self._asked = {key: name for key, name in self._asked.items() if name in table}
+        for key in self._asked:
+            self._remove_child(key)
+        self._connections = {key: ends for key, ends in self._connections.items() if self._child(key) is not None}
+
+    def _child(self, key: FlowKey) -> Socket | None:
+        """Return the socket of the connection that packets of `key` belong to; None if there is no connection."""
+        own = self._owner(key)
+        return own if own is not None and own.peer is not None else None
+
+    def _remove_child(self, key: FlowKey) -> None:
+        own = self._child(key)
+        if own is not None:
+            self.table.remove(own)
 
     # ---- sockets that nobody told of
 

@@ -38,7 +38,7 @@ from pktlab.live.vlan import (
     tagged,
 )
 
-__all__ = ["Counters", "PacketSocket", "Stop", "packet_flags", "with_tag"]
+__all__ = ["Counters", "PacketSocket", "Stop", "TooLong", "packet_flags", "with_tag"]
 
 SO_ATTACH_FILTER, SO_RCVBUFFORCE, SO_TIMESTAMPNS = 26, 33, 35  # include/uapi/asm-generic/socket.h
 PACKET_ADD_MEMBERSHIP, PACKET_STATISTICS, PACKET_IGNORE_OUTGOING = 1, 6, 23
@@ -85,6 +85,10 @@ def with_tag(frame: bytes, status: int, tci: int, tpid: int) -> bytes:
     if not status & TP_STATUS_VLAN_VALID or len(frame) < MACS_LEN:
         return frame
     return tagged(frame, tci, tpid if status & TPID_VALID else TPID)
+
+
+class TooLong(PktlabError):
+    """A frame that is longer than its interface takes."""
 
 
 class Counters(NamedTuple):
@@ -253,7 +257,8 @@ class PacketSocket:
 
         Raises
         ------
-        PktlabError : the interface does not take it
+        TooLong : it is longer than the interface takes
+        PktlabError : it is not sent for another reason
         """
         for _ in range(TRIES):
             try:
@@ -277,7 +282,7 @@ class PacketSocket:
     def _refusal(self, frame: bytes, error: OSError) -> PktlabError:
         if error.errno == errno.EMSGSIZE:
             most = self.link.mtu + (14 if self.link_type == ETHERNET else 0)
-            return PktlabError(f"a packet has {len(frame)} bytes, and {self.link.name} takes {most}")
+            return TooLong(f"a packet has {len(frame)} bytes, and {self.link.name} takes {most}")
         return PktlabError(f"{self.link.name}: a packet of {len(frame)} bytes is not sent: {error.strerror}")
 
     def close(self) -> None:

@@ -44,7 +44,7 @@ class Asking(LookingUp):
     Parameters
     ----------
     link : where packets go out
-    wire : a socket there that is not started; None for who will not ask the network
+    wire : a socket there; None for who will not ask the network
     """
 
     def __init__(self, link: Link, wire: PacketSocket | None = None) -> None:
@@ -95,6 +95,7 @@ class Asking(LookingUp):
     def _asked(self, address: str, source: str) -> str:
         """Ask who has an address, and return the MAC address of who says so."""
         assert self._wire is not None
+        self._wire.start()
         question, what = _question(address, source, self.link.mac)
         for _ in range(TRIES):
             self._wire.put(question.data)

@@ -25,6 +25,7 @@ from pktlab.capture import Record, link_type_name
 from pktlab.errors import PktlabError
 from pktlab.live.access import raw_ip_socket
 from pktlab.live.answers import Pairing
+from pktlab.live.building import Address
 from pktlab.live.craft import crafted
 from pktlab.live.links import ETHERNET, Link, link_named, links, route_to
 from pktlab.live.pacing import NS_PER_S, Pace, Permit, sleep_until
@@ -39,7 +40,7 @@ from pktlab.wire.ipv4 import Ip
 from pktlab.wire.notation import Expression, read_expression
 from pktlab.wire.verdict import Verdict
 
-__all__ = ["Exchange", "Sending", "send"]
+__all__ = ["RAW_IP", "Exchange", "Sending", "ethernet_around", "send"]
 
 RAW_IP = (101, 228, 229)
 MOST_NAMED = 3
@@ -244,14 +245,17 @@ def _check(packet: Packet, link: Link) -> None:
 
 def _on_link(packet: Packet, link: Link, asking: Asking) -> Packet:
     """Return a packet as it goes over an interface: one that starts with IP gets an Ethernet header if it needs one."""
-    data = packet.data
     if packet.link_type == ETHERNET or not link.is_ethernet:
         return packet
     goal = _goal(packet)
-    mac = asking.destination_mac(None if goal is None else ipaddress.ip_address(goal))
-    kind = IPV6 if data[:1] and data[0] >> 4 == 6 else IPV4
-    data = build(Ethernet(dst=mac, src=asking.source_mac(), type=kind), data)
+    data = ethernet_around(packet.data, None if goal is None else ipaddress.ip_address(goal), asking)
     return Packet(Record(packet.number, None, data, len(data), ETHERNET), ETHERNET)
+
+
+def ethernet_around(data: bytes, goal: Address | None, asking: Asking) -> bytes:
+    """Return an IP packet to `goal` in Ethernet, with the addresses that `asking` finds out."""
+    kind = IPV6 if data[:1] and data[0] >> 4 == 6 else IPV4
+    return build(Ethernet(dst=asking.destination_mac(goal), src=asking.source_mac(), type=kind), data)
 
 
 def _stays_as_it_is(packet: Packet) -> bool:

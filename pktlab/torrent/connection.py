@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pktlab.flows.streams import Begin, Data, End, Event, Gap, Why
-from pktlab.torrent.events import Broken, Closed, Entered, Entry, KeyExchange, Message, PeerEvent, Violation
+from pktlab.torrent.events import Broken, Entered, Entry, KeyExchange, Message, PeerEvent, Violation
 from pktlab.torrent.exchange import Flights
 from pktlab.torrent.reading import WayReader
 from pktlab.torrent.side import EXTENDED, Geometry, Side, faults, take, take_piece
@@ -179,9 +179,9 @@ class PeerConnection:
                 yield from self._entered(one, mine)
             elif isinstance(one, Broken) and one.type == PIECE and one.fields:
                 take_piece(mine, other, PIECE, one.fields, one.size, one.time_ns)
-            elif isinstance(one, Closed):
-                mine.requests.clear()
             yield one
+            if isinstance(one, Entered):
+                yield from self._told(self._readers[1 - one.way].retry())
 
     def _message(self, one: Message, mine: Side, other: Side) -> Iterator[PeerEvent]:
         kind, fields, raw = one.type, one.fields, one.raw

@@ -28,7 +28,8 @@ OPENING = bytes([len(PROTOCOL)]) + PROTOCOL
 SCAN_LEN = 1 << 17
 """Bytes in which messages are looked for at a time: some blocks of 16 KiB."""
 HOPE_LEN = 1 << 18
-FIRST_TRY = 32
+LIKELY_LEN = 4096
+"""Bytes behind which messages are looked for less often, unless there are some on the other way."""
 _AT_ONCE = 4096  # messages that are cut out at a time
 _EMPTY = memoryview(b"")
 
@@ -99,15 +100,14 @@ class WayReader:
         if self.state is State.messages and event.length is not None and self._needed and self._size >= 4:
             yield from self._break(event)
             return
-        if self.state is State.broken and event.length is not None:
-            assert self._broken is not None
+        if self._broken is not None:
             inside = min(length, self._left)
             self._broken = self._broken._replace(missing=self._broken.missing + inside, frame=event.frame)
             length = self._pass(length)
-            if self._left:
+            if self._left and event.length is not None:
                 return
             yield self._end_broken()
-            if not length:
+            if not length and event.length is not None:
                 return
         yield from self._flush("cut" if self.state is State.messages else self._why)
         yield Lost(self.way, self._at, length, event.frame, event.time_ns)
@@ -120,7 +120,6 @@ class WayReader:
         if self.state in (State.lost, State.start):
             yield from self._read(is_last=True)
         if self._broken is not None:
-            self._broken = self._broken._replace(size=self._broken.size - self._left)
             yield self._end_broken()
             self._lose(Entry.gap)
         elif self._size:
@@ -171,8 +170,15 @@ class WayReader:
         start = at + (self.entry is Entry.fault and not self._passed)
         place = find_chain(data, start) if len(data) - at >= 5 else None
         if place is None:
-            self._needed = max(FIRST_TRY, min(2 * (len(data) - at), SCAN_LEN))
+            size = len(data) - at
+            is_likely = self.other.is_entered or size < LIKELY_LEN
+            self._needed = size + 1 if is_likely else min(2 * size, SCAN_LEN)
         return place
+
+    def retry(self) -> Iterator[PeerEvent]:
+        """Look for messages again, as there are some on the other way."""
+        if self.state is State.lost and self._size:
+            yield from self._read(is_last=False)
 
     def _enter(self, data: Any, at: int, place: int) -> Iterator[PeerEvent]:
         is_hello = data[place : place + len(OPENING)] == OPENING
@@ -262,8 +268,9 @@ class WayReader:
         return length - inside
 
     def _end_broken(self) -> Broken:
+        """Tell of the broken message, as far as it goes."""
         assert self._broken is not None
-        broken, self._broken = self._broken, None
+        broken, self._broken = self._broken._replace(size=self._broken.size - self._left), None
         self.state = State.messages
         frame, time_ns = self._when(0)
         return broken._replace(frame=frame or broken.frame, time_ns=time_ns or broken.time_ns)

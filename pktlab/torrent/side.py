@@ -94,7 +94,7 @@ class Side:
     @property
     def is_known(self) -> bool:
         """Whether all that it said is known."""
-        return self.is_sure and self.entered in (Entry.handshake, Entry.exchange, None)
+        return self.is_sure and self.entered in (Entry.handshake, Entry.exchange)
 
     def can(self, octet: int, bit: int) -> bool:
         """Tell whether its handshake has a reserved bit; one that was not seen may have."""
@@ -265,6 +265,8 @@ def take_piece(mine: Side, other: Side, kind: int, fields: tuple[Any, ...], size
     elif kind == SUGGEST:
         _note(mine.suggested, index)
     elif kind == REQUEST:
+        if fields in mine.requests:  # asked for twice, so it may come twice
+            _keep(mine.dropped, fields, now)
         _keep(mine.requests, fields, now)
     elif kind == CANCEL:
         when = mine.requests.pop(fields, None)
@@ -286,7 +288,9 @@ def _take_extended(mine: Side, other: Side, data: Any) -> None:
         return
     value = read_lax(data, 6, count=MAX_ABOUT).value
     about = value.plain() if value is not None and value.kind == "dictionary" else {}
-    mine.about |= {key: known for key, known in about.items() if key in mine.about or len(mine.about) < MAX_ABOUT}
+    for key, known in about.items():
+        if key in mine.about or len(mine.about) < MAX_ABOUT:
+            mine.about[key] = known
     numbers = about.get(b"m")
     for name, number in numbers.items() if isinstance(numbers, dict) else ():
         if isinstance(number, int) and 0 <= number < MAX_EXTENSIONS:

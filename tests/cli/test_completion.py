@@ -37,6 +37,7 @@ def test_the_script_is_one_that_the_shell_takes(shell: str, program: Any) -> Non
                 "info",
                 "lab",
                 "query",
+                "replay",
                 "schema",
                 "send",
                 "sniff",

@@ -58,7 +58,7 @@ def test_every_command_helps_itself_and_shows_examples(words: tuple[str, ...], c
 def test_the_examples_in_the_help_work(
     example: str, tmp_path: Path, first_light: Path, environment: dict[str, str]
 ) -> None:
-    is_live = re.search("pktlab (sniff|send|replay) ", example) is not None
+    is_live = re.search("pktlab (sniff|send|replay) | -i ", example) is not None
     if (is_live or "--trace" in example) and (why := raw_socket_error()):
         pytest.skip(why)
     shim = tmp_path / "pktlab"

@@ -12,10 +12,12 @@ from typing import Any
 from construct import Bytes, GreedyBytes, Int8ub
 
 from pktlab.wire.apps.bittorrent import framing
+from pktlab.wire.apps.bittorrent.extended import Said
 from pktlab.wire.apps.bittorrent.peer import (
     MAX_LEN,
     PROTOCOL,
     TYPES,
+    Extended,
     Handshake,
     KeepAlive,
     Piece,
@@ -100,6 +102,7 @@ def _kind(cursor: Cursor) -> Any:
     if (end - start < 5 and data[start:end] != bytes(4)) or _OPENING.startswith(data[start:end]):
         return None
     kind = kind_at(data, start, end, cursor.limit)
+    kind = Said if kind is Extended else kind
     if kind is KeepAlive or int.from_bytes(data[start : start + 4], "big") <= end - start - 4:
         return kind
     return PiecePart if kind is Piece and end - start >= Piece.HEADER_LEN else Part

@@ -64,7 +64,8 @@ class Bencoded(Readable):
     """A bencoded value.
 
     prefix : what the names in the trace start with, ``"bt-dht"``
-    names : what is known of keys; of others a string is ``prefix.bencoded.string``, a number ``prefix.bencoded.int``
+    names : what is known of keys, or of ``outer/inner``; under any other key a string is ``prefix.bencoded.string``, a
+        number ``prefix.bencoded.int``
     """
 
     def __init__(self, prefix: str, names: Names) -> None:
@@ -91,8 +92,8 @@ class Bencoded(Readable):
     def traced(self, top: Value) -> Iterator[Traced]:
         """Yield the numbers and strings inside, each under the name of the key that it stands under."""
         for value, path in top.walk():
-            key = next((step for step in reversed(path) if isinstance(step, bytes)), b"")
-            known = self.names.get(key)
+            keys = [step for step in path[-3:] if isinstance(step, bytes)]
+            known = self.names.get(b"/".join(keys[-2:])) or self.names.get(b"".join(keys[-1:]))
             if value.kind == "integer":
                 yield self.row(known, "bencoded.int", NUMBER), value.start + 1, value.stop - 1, value.content
             elif value.kind == "string":
