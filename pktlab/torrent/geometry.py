@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pktlab.torrent.contents import Metainfo
 from pktlab.torrent.ledger import Ledger, Type, ones
 
 __all__ = ["Geometry"]
@@ -41,6 +42,14 @@ class Geometry:
         """
         pieces = -(-length // piece_length)
         return cls(pieces, piece_length, length - (pieces - 1) * piece_length)
+
+    @classmethod
+    def told(cls, metainfo: Metainfo) -> Geometry:
+        """Return what the metainfo tells."""
+        count, usual = metainfo.piece_count, metainfo.piece_length
+        ends = {file.first_piece + (file.offset + file.length - 1) // usual for file in metainfo.files if file.length}
+        short = {piece: size for piece in ends if (size := metainfo.piece_size(piece)) != usual}
+        return cls(count, usual, short.get(count - 1, usual), short)
 
     @classmethod
     def heard(cls, ledger: Ledger) -> Geometry:

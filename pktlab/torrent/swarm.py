@@ -21,7 +21,8 @@ from pktlab.errors import WireError
 from pktlab.torrent.clients import client_of
 from pktlab.torrent.geometry import Geometry
 from pktlab.torrent.ledger import Address, Ledger, Link, Said, Type, ones
-from pktlab.torrent.metadata import Metadata, Parts, metadata_of
+from pktlab.torrent.metadata import Parts
+from pktlab.torrent.metainfo import Metainfo, parse_info
 
 __all__ = ["Contacts", "Peer", "Swarm", "Torrent", "Transfer"]
 
@@ -115,7 +116,7 @@ class Swarm:
     def __init__(self) -> None:
         self.ledgers: dict[str, Ledger] = {}
         self.contacts: defaultdict[str, Contacts] = defaultdict(Contacts)
-        self.metadata: dict[str, Metadata] = {}
+        self.metadata: dict[str, Metainfo] = {}
         self._parts: defaultdict[str, Parts] = defaultdict(Parts)
 
     def ledger(self, info_hash: str) -> Ledger:
@@ -134,8 +135,8 @@ class Swarm:
             return
         del self._parts[info_hash]
         with suppress(WireError):
-            found = metadata_of(info)
-            if found.info_hash == info_hash:
+            found = parse_info(info, strict=False)
+            if bytes.fromhex(info_hash) in found.wire_hashes:
                 self.metadata[info_hash] = found
 
     def torrents(self) -> list[Torrent]:
@@ -165,10 +166,10 @@ class Torrent:
     (1, [('192.0.2.1:50000', 1, 3), ('192.0.2.2:6881', 1, None)])
     """
 
-    def __init__(self, ledger: Ledger, contacts: Contacts | None = None, metadata: Metadata | None = None) -> None:
+    def __init__(self, ledger: Ledger, contacts: Contacts | None = None, metadata: Metainfo | None = None) -> None:
         self.ledger, self.metadata = ledger, metadata
         self.contacts = contacts or Contacts()
-        self.geometry = metadata.geometry if metadata else Geometry.heard(ledger)
+        self.geometry = Geometry.told(metadata) if metadata else Geometry.heard(ledger)
         self._peers: dict[Address, Peer] = {}
         self.sides = self._meet()
         """The peers at both ends of each link, by its number."""
@@ -180,7 +181,13 @@ class Torrent:
     @property
     def info_hash(self) -> str:
         """The info-hash, lower-case hex: 64 digits of a torrent of version 2 whose metadata are known."""
-        return self.metadata.name_hash if self.metadata else self.ledger.info_hash
+        full = self.metadata.info_hash_v2 if self.metadata else None
+        return full.hex() if full and full.hex().startswith(self.ledger.info_hash) else self.ledger.info_hash
+
+    @property
+    def name(self) -> str | None:
+        """What it is called; None if that is not known."""
+        return self.metadata.name.decode("utf-8", "backslashreplace") if self.metadata else None
 
     @property
     def peers(self) -> list[Peer]:
