@@ -6,12 +6,16 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
 settings.register_profile(
-    "pktlab", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=bool(os.environ.get("PKTLAB_CI"))
+    "pktlab",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("PKTLAB_CI")),
+    phases=[phase for phase in Phase if phase is not Phase.explain],  # it takes most of the time of `find`
 )
 settings.load_profile("pktlab")
 

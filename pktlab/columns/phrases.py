@@ -27,7 +27,7 @@ from pktlab.wire.rows import Row
 from pktlab.wire.text import escape
 from pktlab.wire.values import View
 
-__all__ = ["Scripts", "compile_scripts", "script_of"]
+__all__ = ["Scripts", "compile_looks", "compile_scripts", "script_of"]
 
 OP = np.dtype(
     [
@@ -115,14 +115,23 @@ def compile_scripts(
         first, width = len(compiler.ops), compiler.say(kind)
         widths.append(width + 1)
         phrase = {"op_first": first, "op_last": len(compiler.ops), "judged": judged.get(kind, -1)}
-        assert rules.heads[rules.numbers[kind]]["walked"] == WALKED
-        phrase |= {"size": int(rules.heads[rules.numbers[kind]]["size"]), "steps": -1, "tail": -1}
-        phrase |= {**compiler.tail(kind, tails.get(kind)), **compiler.guess(kind)}
-        for name, value in phrase.items():
+        for name, value in {**phrase, **compiler.looks(rules, kind, tails.get(kind))}.items():
             phrases[name][row] = value
     marked = np.array([[compiler.text(mark) for mark in row] for row in marks], np.int32)
     longest = [max(len(mark.encode()) for mark in row) for row in marks]
     return Scripts((phrases, *compiler.arrays(marked)), sum(widths) + sum(longest))
+
+
+def compile_looks(
+    rules: Rules, kinds: Sequence[type[Header]], tails: Mapping[type[Header], Array]
+) -> tuple[Array, ...]:
+    """Return what `kernels_text.mark_odd` is given, for headers that need not say anything; as `compile_scripts`."""
+    compiler = _Compiler()
+    phrases = np.zeros(len(kinds) + 1, PHRASE)
+    for row, kind in enumerate(kinds):
+        for name, value in {"judged": -1, **compiler.looks(rules, kind, tails.get(kind))}.items():
+            phrases[name][row] = value
+    return phrases, *compiler.arrays(np.zeros((1, 1, 2), np.int32))[4:]
 
 
 class _Compiler:
@@ -226,6 +235,13 @@ class _Compiler:
         return number
 
     # ---- what is behind
+
+    def looks(self, rules: Rules, kind: type[Header], steps: Array | None) -> dict[str, int]:
+        """Compile how a header is told from one that only the exact reader can read."""
+        assert rules.heads[rules.numbers[kind]]["walked"] == WALKED
+        found = {"size": int(rules.heads[rules.numbers[kind]]["size"]), "steps": -1, "tail": -1}
+        guess = self.guess(kind)
+        return {**found, **guess, **(self.tail(kind, steps) if guess or steps is not None else {})}
 
     def tail(self, kind: type[Header], steps: Array | None) -> dict[str, int]:
         """Compile how long the tail of a header is, and how it is read."""

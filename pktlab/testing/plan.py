@@ -13,9 +13,12 @@ from typing import Any, NamedTuple
 import construct
 from construct import expr
 
+from pktlab.testing.leaves import LEAVES
 from pktlab.wire import Bounded, Fill, Header, Items, Switch, When, expressions
+from pktlab.wire.apps.nodes import OrElse
+from pktlab.wire.apps.quic import VarIntNode
 from pktlab.wire.fields import BitsDecl, FieldDecl
-from pktlab.wire.fills import Present
+from pktlab.wire.fills import Padding, Present
 
 __all__ = ["Plan", "Room", "is_header", "nodes_in", "number_range", "plan_of", "room_of"]
 
@@ -53,6 +56,8 @@ def nodes_in(node: Any) -> Iterator[Any]:
             yield from nodes_in(case)
     elif isinstance(node, construct.Subconstruct):
         yield from nodes_in(node.subcon)
+    if isinstance(node, OrElse):
+        yield from nodes_in(node.other)
 
 
 def plan_of(header: type[Header]) -> Plan:
@@ -80,7 +85,7 @@ def _plan(header: Any) -> Plan:
             if isinstance(node, Bounded) and expressions.is_invertible(node.length):
                 lengths += expressions.names_in(node.length)[:1]
                 others += _other_names(node.length)
-            else:
+            elif not isinstance(declared.default, Padding):  # which the builder makes, whatever the length is
                 others += _expressions_of(node)
     free = {name for expression in others for name in expressions.names_in(expression)}
     solved = {name for name in lengths if lengths.count(name) == 1} - free
@@ -98,7 +103,7 @@ def _plan(header: Any) -> Plan:
 
 
 def _require_known(header: type[Header], declared: FieldDecl, node: Any) -> None:
-    known = (Bounded, When, Switch, Items, construct.Bytes, *_NUMBERS)
+    known = (Bounded, When, Switch, Items, OrElse, construct.Bytes, *_NUMBERS, *LEAVES)
     if isinstance(node, known) or is_header(node) or node in (construct.GreedyBytes, construct.Pass):
         return
     raise TypeError(f"{type(node).__name__} has no strategy ({header.__name__}.{declared.attr})")
@@ -144,6 +149,8 @@ def number_range(one: FieldDecl | BitsDecl, node: Any = None) -> tuple[int, int,
     if isinstance(one, BitsDecl):
         return 0, (one.mask >> one.shift) * one.scale, one.scale
     node = one.inner if node is None else node
+    if isinstance(node, VarIntNode):
+        return 0, (1 << 62) - 1, 1
     width = 8 * node.length
     signed = node.fmtstr[-1].islower() if isinstance(node, construct.FormatField) else bool(node.signed)
     return (-(1 << width - 1), (1 << width - 1) - 1, 1) if signed else (0, (1 << width) - 1, 1)

@@ -1,14 +1,16 @@
 """A pytest plugin: the packet on which a test fails, as a capture and explained.
 
 Where a test fails with a `pktlab.Packet` among its arguments or variables, or with the counter-example of
-`assert_checksum_conformant`, the report has a section with the packet dissected, its checksums explained word by word,
-and the name of a capture that holds it. The captures go to the folder that ``pktlab_failures`` names in pytest's
-settings. The plugin costs a run nothing else: it imports pktlab only if the test did.
+`assert_checksum_conformant`, the report has a section with the name of a capture that holds the packet, the ``pktlab
+craft`` command that makes it, the packet dissected, and its checksums explained word by word. The captures go to the
+folder that ``pktlab_failures`` names in pytest's settings. The plugin costs a run nothing else: it imports pktlab only
+if the test did.
 """
 
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["pytest_addoption", "pytest_runtest_makereport"]
 
 FOLDER = "pktlab-failures"
+MOST_CRAFTED = 2_000
+"""Bytes of a packet up to which it is shown as a command; the capture has all of them."""
+_AS = {1: "eth", 101: "raw"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -49,6 +54,12 @@ def _lines(item: pytest.Item, error: BaseException) -> Iterator[str]:
         _make_folder(path)
         found.write(path)
         yield f"counter-example: {path}"
+        if found.kind.link_type in _AS:
+            from pktlab.api import packet as read_packet
+
+            *_, (data, comment) = found.packets()
+            yield f"the last of its packets, {comment}:"
+            yield from _shown(read_packet(data, as_=_AS[found.kind.link_type]))
         return
     packets = _packets(error, getattr(item, "originalname", item.name)) if "pktlab.packets" in sys.modules else []
     if packets:
@@ -59,13 +70,26 @@ def _lines(item: pytest.Item, error: BaseException) -> Iterator[str]:
 
 
 def _shown(packet: Packet) -> Iterator[str]:
+    from pktlab.live.craft_line import craft_line
     from pktlab.packets import tree_text
 
     yield ""
+    if len(packet.data) <= MOST_CRAFTED and (line := craft_line(packet)) != repr(packet.data):
+        yield f"pktlab craft {_quoted(line)}"
+        yield ""
     yield from tree_text(packet.tree())
     if packet.judgements:
         yield ""
         yield packet.explain()
+
+
+def _quoted(text: str) -> str:
+    r"""Return `text` as a word of a command line, in double quotes if it holds none and nothing that these let through.
+
+    >>> _quoted("IP(dst='192.0.2.1')"), _quoted("IP()")
+    ('"IP(dst=\'192.0.2.1\')"', "'IP()'")
+    """
+    return f'"{text}"' if "'" in text and not set(text) & set('"$`\\!') else shlex.quote(text)
 
 
 def _file_name(node: str) -> str:

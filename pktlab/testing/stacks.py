@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -118,8 +119,8 @@ def packets(
 
 @st.composite
 def _packets(draw: Draw, names: Sequence[str], data: st.SearchStrategy[bytes]) -> Packet:
-    kinds = [LAYERS[name] for name in names]
-    inside: list[type[Header] | None] = [*kinds[1:], None]
+    kinds: list[Any] = [LAYERS[name] for name in names]  # mypy takes a header's own __hash__ for that of its class
+    inside = [*kinds[1:], None]
     headers = [draw(_header(kind, upper)) for kind, upper in zip(kinds, inside, strict=True)]
     return read_packet(build(*headers, draw(data)), as_=names[0])
 
@@ -135,7 +136,9 @@ def _number(lower: type[Header], upper: type[Header] | None) -> int:
     return table.get(upper, 0)
 
 
-def _header(kind: type[Header], upper: type[Header] | None) -> st.SearchStrategy[Any]:
+@cache
+def _header(kind: Any, upper: Any) -> st.SearchStrategy[Any]:
+    """Return the strategy of a header of `kind` with `upper` behind it, None for data; it is made and checked once."""
     number = _number(kind, upper)
     if kind in (Ethernet, Vlan, Gre, Vxlan):
         return _link(kind, number)
@@ -154,7 +157,7 @@ def _header(kind: type[Header], upper: type[Header] | None) -> st.SearchStrategy
     if kind is Tcp:
         return _tcp()
     types = (8, 0) if kind is Icmp else (128, 129)
-    return st.sampled_from(types).flatmap(lambda type_: from_schema(kind, fixed={"type": type_, "code": 0}))
+    return st.one_of(*(from_schema(kind, fixed={"type": type_, "code": 0}) for type_ in types))
 
 
 def _link(kind: type[Header], number: int) -> st.SearchStrategy[Any]:

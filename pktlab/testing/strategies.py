@@ -9,6 +9,7 @@ options) is handed down as a `Room`, so that little is drawn in vain.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -16,8 +17,10 @@ import construct
 from hypothesis import reject
 from hypothesis import strategies as st
 
+from pktlab.testing.leaves import LEAVES, leaf
 from pktlab.testing.plan import Plan, Room, is_header, nodes_in, number_range, plan_of, room_of
 from pktlab.wire import AUTO, Bounded, Header, Items, Switch, View, When, expressions
+from pktlab.wire.apps.nodes import AsFar, Counted, OrElse
 from pktlab.wire.fields import BitsDecl, FieldDecl
 
 __all__ = ["from_schema"]
@@ -27,6 +30,8 @@ Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 MANY = 6
 """Items that a list is given before it may end; more only to fill its room."""
+FEW = 3
+"""Items that a list has at most of which each is large: records, questions."""
 MOST_BYTES = 64
 """Bytes that free data are given at most: what they hold steers nothing."""
 
@@ -105,22 +110,46 @@ def _value(view: View, raw: Any) -> Any:
 
 
 @st.composite
-def _header(draw: Draw, header: type[Any], room: Room, faults: bool, fixed: Mapping[str, int]) -> Any:
-    return _Drawing(draw, header, room, faults, fixed).value()
+def _header(
+    draw: Draw, header: type[Any], room: Room, faults: bool, fixed: Mapping[str, int], usual: bool = False
+) -> Any:
+    return _Drawing(draw, header, room, faults, fixed, usual).value()
+
+
+@lru_cache(maxsize=1024)
+def _nested(header: Any, room: Room, faults: bool, usual: bool = False) -> st.SearchStrategy[Any]:
+    """Return the strategy of a header inside another; to make and check one takes longer than to draw from it."""
+    return _header(header, room, faults, {}, usual)
+
+
+@lru_cache(maxsize=1024)
+def _named(values: tuple[Any, ...]) -> st.SearchStrategy[int]:
+    return st.sampled_from(values).map(int)
+
+
+@lru_cache(maxsize=1024)
+def _numbers(low: int, high: int, step: int, telling: tuple[int, ...]) -> st.SearchStrategy[int]:
+    """Return a strategy of numbers of `low` to `high` steps, of which those in `telling` are often drawn."""
+    free = st.integers(low, high) if step == 1 else st.integers(low, high).map(lambda stored: stored * step)
+    return st.sampled_from(telling) | free if telling else free
 
 
 class _Drawing:
-    """One header being drawn: the arguments so far, and the numbers that expressions see."""
+    """One header being drawn: the arguments so far, and the numbers that expressions see.
+
+    `usual` : numbers that have names are drawn from those
+    """
 
     def __init__(
-        self, draw: Draw, header: type[Header], room: Room, faults: bool, fixed: Mapping[str, int]
-    ) -> None:  # fmt: skip
+        self, draw: Draw, header: type[Header], room: Room, faults: bool, fixed: Mapping[str, int], usual: bool
+    ) -> None:
         self.draw = draw
         self.header = header
         self.plan: Plan = plan_of(header)
         self.room = room.after(header.HEADER_LEN)
         self.faults = faults
         self.fixed = fixed
+        self.usual = usual
         self.arguments: dict[str, Any] = {}
         self.scope: dict[str, Any] = {}
 
@@ -178,15 +207,23 @@ class _Drawing:
     def node(self, node: Any, declared: FieldDecl, room: Room) -> Any:
         """Draw what `node` reads, in `room` where its size is free."""
         if is_header(node):
-            return self.draw(_header(node.header, room, self.faults, {}))
+            return self.draw(_nested(node.header, room, self.faults))
         if isinstance(node, When):
             return self.node(node.subcon, declared, room) if node.holds(self.scope) else None
         if isinstance(node, Bounded):
             return self.node(node.subcon, declared, room_of(self.header, node, self.scope).within(room))
         if isinstance(node, Switch):
             return self.node(node.case(self.scope), declared, room)
+        if isinstance(node, OrElse):
+            return self.node(node.other if self.draw(st.integers(0, 7)) == 7 else node.subcon, declared, room)
         if isinstance(node, Items):
-            return self.items(node, declared, room)
+            return self.list_of(node, declared, room)
+        return self.plain(node, declared, room)
+
+    def plain(self, node: Any, declared: FieldDecl, room: Room) -> Any:
+        """Draw what `node` reads, which holds no other."""
+        if isinstance(node, LEAVES):
+            return self.draw(leaf(node))
         if node is construct.Pass:
             return None
         if node is construct.GreedyBytes:
@@ -195,8 +232,14 @@ class _Drawing:
             return declared.equals
         if isinstance(node, construct.Bytes):
             size = expressions.evaluator(node.length)(self.scope)
-            return self.data(Room(size, size, 0))
+            return declared.equals if declared.equals is not None else self.data(Room(size, size, 0))
         return self.number(declared, node)
+
+    def list_of(self, node: Items, declared: FieldDecl, room: Room) -> tuple[Any, ...]:
+        """Draw a list: of so many items as are drawn, as far as they look like it, or as many as fill the room."""
+        if isinstance(node, Counted):
+            return tuple(self.node(node.subcon, declared, Room()) for _ in range(self.draw(st.integers(0, FEW))))
+        return self.as_far(node) if isinstance(node, AsFar) else self.items(node, declared, room)
 
     def data(self, room: Room) -> bytes:
         """Draw free bytes of a size that `room` allows."""
@@ -225,6 +268,16 @@ class _Drawing:
                 break
         return tuple(items)
 
+    def as_far(self, node: AsFar) -> tuple[Header, ...]:
+        """Draw headers that look like such: a reader takes any others for what follows the list."""
+        header, items = node.subcon.header, list[Header]()
+        for _ in range(self.draw(st.integers(node.least, FEW))):
+            item = self.draw(_nested(header, Room(), self.faults, True))
+            data = item.build(b"", lambda length: b"")
+            if len(items) < node.least or header.looks_like(data, 0, len(data)):
+                items.append(item)
+        return tuple(items)
+
     def number(self, one: FieldDecl | BitsDecl, node: Any) -> Any:
         """Draw a number over the full range of its field, or one that an expression compares it with."""
         if one.attr in self.fixed:
@@ -236,9 +289,10 @@ class _Drawing:
             return one.equals
         if one.min is not None and not self.spoil():
             low = max(low, -(-one.min // step) * step)
+        if self.usual and one.names is not None and not self.spoil():
+            return self.draw(_named(tuple(value for value in one.names if low <= value <= high)))
         telling = [value for value in self.plan.telling.get(one.attr, ()) if low <= value <= high]
-        free = st.integers(low // step, high // step).map(lambda stored: stored * step)
-        return self.draw(st.sampled_from(telling) | free if telling else free)
+        return self.draw(_numbers(low // step, high // step, step, tuple(telling)))
 
     def size(self, node: Any, value: Any) -> int:
         """Return how many bytes `node` builds of `value`."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import jsonschema
 import pytest
 
+from pktlab.flows import Rule
+from pktlab.jsontext import json_schema
 from pktlab.live import Sandbox
 from pktlab.live.access import enter_own_namespace
 
@@ -45,6 +49,35 @@ def test_json_has_the_names_of_the_contract(pktlab: Any, good: Path) -> None:
     assert first["demux.runners_up"][0]["reason"] == "its port is 1, the packet is for 9999"
 
 
+SOCKETS = ("tcp:0.0.0.0:12000,backlog=0", "udp:0.0.0.0:12000,reuseport", "udp:0.0.0.0:12000,reuseport", "udp:[::]:53")
+
+
+@pytest.mark.parametrize("sockets", [(), SOCKETS], ids=["inferred", "given"])
+def test_the_json_is_what_its_schema_says(sockets: tuple[str, ...], pktlab: Any, first_light: Path) -> None:
+    schema = json_schema("demux")
+    jsonschema.Draft202012Validator.check_schema(schema)
+    words = ("demux", first_light, "-V", *(word for text in sockets for word in ("--socket", text)))
+    packets = json.loads(pktlab(*words, "-T", "json").out)
+    sums = json.loads(pktlab(*words, "--json").out)
+    for kind, document in (("packets", packets), ("sums", sums)):
+        jsonschema.validate(document, schema)
+        jsonschema.validate(document, {**schema, "oneOf": [{"$ref": f"#/$defs/{kind}"}]})
+    for line in pktlab(*words, "-T", "jsonl").out.splitlines():
+        jsonschema.validate(json.loads(line), schema)
+    assert sums["packets"] == len(packets) == 40
+    assert sum(one["packets"] for one in sums["sockets"]) >= sum(one["demux.socket"] is not None for one in packets)
+
+
+def test_the_schema_knows_every_rule() -> None:
+    assert json_schema("demux")["$defs"]["rule"]["enum"] == [str(rule) for rule in Rule]
+
+
+def test_a_document_that_is_none_is_noticed() -> None:
+    for wrong in ({"frame.number": 0, "demux.socket": None, "demux.rule": None}, {"packets": 1}, [{}]):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(wrong, json_schema("demux"))
+
+
 def test_the_picture_has_every_socket_and_every_four_tuple(pktlab: Any, first_light: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.svg"
     assert pktlab("demux", first_light, "-q", "--plot", target).status == 0
@@ -59,6 +92,23 @@ def test_the_picture_has_every_socket_and_every_four_tuple(pktlab: Any, first_li
         if one.get("x"):
             assert float(one.get("x", "0")) + float(one.get("width", "0")) <= width
             assert float(one.get("y", "0")) + float(one.get("height", "0")) <= height
+
+
+def test_the_picture_as_png(pktlab: Any, first_light: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.png"
+    assert pktlab("demux", first_light, "-q", "--plot", target).status == 0
+    data = target.read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    assert b"pktlab" in data[:200]
+
+
+def test_without_matplotlib_one_line_says_what_to_install(
+    pktlab: Any, first_light: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    status, _, err = pktlab("demux", first_light, "-q", "--plot", tmp_path / "out.png")
+    assert (status, err) == (2, "pktlab: this needs matplotlib: pip install pktlab-toolkit[plot]\n")
+    assert not (tmp_path / "out.png").exists()
 
 
 def test_a_capture_without_tcp_and_udp_has_an_empty_picture(pktlab: Any, first_light: Path, tmp_path: Path) -> None:
@@ -84,7 +134,9 @@ def test_the_sockets_of_ss(pktlab: Any, good: Path, tmp_path: Path) -> None:
     [
         (["--socket", "udp:0.0.0.0"], "socket 'udp:0.0.0.0': '0.0.0.0' is not ADDRESS:PORT"),
         (["--host", "here"], "'here' is no IP address"),
-        (["--plot", "out.png"], "--plot writes SVG"),
+        (["--plot", "out.pdf"], "--plot writes SVG, and PNG with Matplotlib"),
+        (["-i", "lo"], "Name one of them"),
+        (["-c", "5"], "name an interface with -i"),
     ],
 )
 def test_a_slip_is_one_line(arguments: list[str], said: str, pktlab: Any, good: Path) -> None:

@@ -285,3 +285,35 @@ def test_a_hash_chooses_among_those_with_reuseport(protocol: str, kernel: Kernel
             assert kernel.send(key, "tun0").taken == (again,)
     assert set(got) == {"w0", "w1", "w2", "w3"}  # none of 100 flows at one of four: 3e-13
     assert got.total() == 100
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("backlog", [0, 1, 2, 5])
+def test_a_listener_keeps_one_more_than_its_backlog_and_drops_the_rest(
+    backlog: int, version: int, kernel: KernelSockets
+) -> None:
+    kernel.close_all()
+    address, server_port = LOCAL[version][0], 5100 + backlog  # the old connections keep theirs for a while
+    shown = f"[{address}]" if version == 6 else address
+    table = SocketTable.of(f"tcp:{shown}:{server_port},backlog={backlog},name=web")
+    web = table.named("web")
+    kernel.bind(web)
+    kept = 0
+    for port in range(7000, 7000 + backlog + 4):
+        key = FlowKey("tcp", PEERS[version][0], port, address, server_port)
+        match, effect = table.lookup(key), kernel.send(key, "tun0", accepts=False)
+        assert (match.rule is Rule.queue_full) == (effect.answer == ""), (port, effect)
+        if match.socket is not None:
+            table.accept(web, key)
+            kept += 1
+        assert kernel.waiting("web") == kept
+    assert kept == backlog + 1
+    assert [one.reason for one in match.runners_up if one.socket == web] == [
+        f"its accept queue is full: it keeps {backlog + 1}, and drops the request"
+    ]
+    child, (_, port, *_) = kernel.sockets["web"].accept()
+    assert table.named(table.take(web)).peer == Endpoint(PEERS[version][0], port)
+    child.close()
+    again = FlowKey("tcp", PEERS[version][0], 7100, address, server_port)
+    assert table.lookup(again).socket == web
+    assert kernel.send(again, "tun0", accepts=False).answer == "SYN, ACK"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
+import shlex
 
 import pytest
 
 import pktlab
+
+pytest_plugins = ["pytester"]
 
 TESTS = """
 from hypothesis import given, settings
@@ -30,37 +30,41 @@ def test_other():
 """
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Run tests that fail; return their folder and what pytest says."""
-    folder = tmp_path_factory.mktemp("project")
-    (folder / "test_mine.py").write_text(TESTS)
-    options = ["-p", "no:cacheprovider", "-p", "no:pktlab", "-p", "pktlab.testing.plugin", "-q", "--rootdir", folder]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, folder], cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert "3 failed, 1 passed" in done.stdout, done.stdout + done.stderr
-    return folder, done.stdout
+def test_what_a_test_fails_on_is_written_crafted_and_explained(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_mine=TESTS)
+    pytester.makeini("[pytest]\npktlab_failures = failed")
+    options = ["-p", "no:cacheprovider", "-p", "no:pktlab", "-p", "pktlab.testing.plugin", "-q"]
+    done = pytester.runpytest_subprocess(*options)
+    done.assert_outcomes(failed=3, passed=1)
+    folder, said = pytester.path / "failed", done.stdout.str()
+    assert_drawn_packet_is_told(pktlab.open(folder / "test_mine.py-test_drawn.pcapng"), said)
+    assert_counter_example_is_told(pktlab.open(folder / "test_mine.py-test_kit.pcapng"), said)
+    assert len(list(folder.iterdir())) == 2
+    assert said.count("- pktlab -") == 2  # what fails without a packet is left alone
 
 
-def test_a_failing_packet_is_written_and_explained(run: tuple[Path, str]) -> None:
-    folder, said = run
-    (packet,) = list(pktlab.open(str(folder / "pktlab-failures" / "test_mine.py-test_drawn.pcapng")))
+def assert_drawn_packet_is_told(capture: pktlab.Capture, said: str) -> None:
+    (packet,) = list(capture)
     assert packet.judgements[-1].cause == "byte-swapped: the right bytes in the wrong order"
     assert packet.comments == ("fault: swapped",)
+    assert packet.data in crafted(said)
     assert "User Datagram Protocol" in said
     assert "IPv4 pseudo-header, not sent but summed" in said
     assert "verdict: bad: with the stored value the sum is not 0xffff; byte-swapped: the right" in said
 
 
-def test_a_counter_example_is_written(run: tuple[Path, str]) -> None:
-    folder, said = run
-    written = list(pktlab.open(str(folder / "pktlab-failures" / "test_mine.py-test_kit.pcapng")))
-    assert len(written) == 3
+def assert_counter_example_is_told(capture: pktlab.Capture, said: str) -> None:
+    given, right, back = list(capture)
+    assert right["udp.checksum.verdict"] == "good"
+    assert back["udp.checksum.verdict"] == "absent"
+    assert back.data in crafted(said)
+    assert given.data == back.data
     assert "came back    0x0000" in said
+    assert "the last of its packets, with the checksum that came back, 0x0000:" in said
 
 
-def test_other_failures_are_left_alone(run: tuple[Path, str]) -> None:
-    folder, said = run
-    assert len(list((folder / "pktlab-failures").iterdir())) == 2
-    assert said.count("- pktlab -") == 2
+def crafted(said: str) -> list[bytes]:
+    """Return the packets that the commands in `said` make."""
+    lines = [shlex.split(line)[2] for line in said.splitlines() if line.startswith("pktlab craft ")]
+    made = [pktlab.craft(line) for line in lines]
+    return [one.data for one in made if isinstance(one, pktlab.Packet)]

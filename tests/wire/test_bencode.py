@@ -148,7 +148,9 @@ def test_a_dictionary_is_asked_by_key() -> None:
     assert (len(value), len(value.get(b"b") or b""), value.octets[:3]) == (3, 2, b"1:a")
 
 
-@pytest.mark.parametrize("value", [None, 1.5, True, {1: 2}, [{}, {"a": object()}]], ids=repr)
+@pytest.mark.parametrize(
+    "value", [None, 1.5, True, {1: 2}, [{}, {"a": object()}]], ids=lambda value: type(value).__name__
+)
 def test_what_bencode_has_not(value: Any) -> None:
     if isinstance(value, list):
         value = [{}, {"a": {1}}]

@@ -7,7 +7,8 @@ tests, ``pktlab checksum fuzz`` for functions, shared libraries and programs.
     schedule.py   which cases are tried: sizes up to 64 KiB first, then tuned sums, then drawn ones
     targets.py    functions and processes behind one door; worker.py: the process that runs a function
     shrink.py     from a case that fails to the smallest
-    mistakes.py   known mistakes as functions, to name the one that explains the answers
+    mistakes.py   known mistakes as functions, to name the one that explains the answers; probes.py: as packets
+    hints.py      what the wrong ones have in common, if it is none of these
     run.py        the run, its report, `assert_checksum_conformant`
 
 It imports `pktlab.wire.checksum` and the standard library only, and `pktlab.capture` to write what was found.

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from pktlab.testing.conformance.kinds import ICMP, ICMPV6, TCP, UDP, Case, Kind, Made, Parts, case_of, place_of
+from pktlab.testing.conformance.kinds import ICMP, ICMPV6, TCP, UDP, Case, Kind, Made
 from pktlab.testing.conformance.wrong_sums import WrongSum, wrong_sums
 from pktlab.wire.checksum import checksum, fold, ones_sum, swap
 
-__all__ = ["EQUIVALENT", "Mistake", "likely", "mistakes_of", "probes"]
+__all__ = ["EQUIVALENT", "Mistake", "blank", "coverings", "field", "likely", "mistakes_of"]
 
 EQUIVALENT = {
     "a carry out of 32 bits that is lost in a sum of 16-bit words": "131,076 bytes of 0xff are needed",
@@ -44,12 +44,17 @@ def _covered(made: Made) -> bytes:
 
 
 def _v4(addresses: bytes, proto: int, length: int) -> bytes:
-    return addresses + bytes((0, proto)) + (length & 0xFFFF).to_bytes(2, "big")
+    return addresses + proto.to_bytes(2, "big") + (length & 0xFFFF).to_bytes(2, "big")
 
 
 def _pseudo(made: Made, proto: int, length: int) -> bytes:
     """Return a pseudo-header with other numbers in it; in the order of IPv4, which the sum does not mind."""
     return _v4(made.addresses, proto, length)
+
+
+def _with_ttl(made: Made) -> bytes:
+    ttl = made.data[made.head + (8 if len(made.addresses) == 8 else 7)]
+    return _pseudo(made, ttl << 8 | made.proto, _length(made)) + _covered(made)
 
 
 def _length(made: Made) -> int:
@@ -87,6 +92,22 @@ def _pseudo_mistakes(proto: int) -> Iterator[tuple[str, str, Covering]]:
         lambda m: _pseudo(m, m.proto, _length(m) + (12 if len(m.addresses) == 8 else 40)) + _covered(m),
     )  # fmt: skip
     yield (
+        "header-length", "the pseudo-header has the length of the transport's header alone",
+        lambda m: _pseudo(m, m.proto, _headers(m)) + _covered(m),
+    )  # fmt: skip
+    yield (
+        "even-length", "the length in the pseudo-header is rounded up to an even one",
+        lambda m: _pseudo(m, m.proto, _length(m) + _length(m) % 2) + _covered(m),
+    )  # fmt: skip
+    yield (
+        "length-ihl-20", "the length in the pseudo-header is taken for an IP header of 20 bytes",
+        lambda m: _pseudo(m, m.proto, m.end - m.head - 20) + _covered(m),
+    )  # fmt: skip
+    yield (
+        "length-8", "the length in the pseudo-header is kept in 8 bits",
+        lambda m: _pseudo(m, m.proto, _length(m) & 0xFF) + _covered(m),
+    )  # fmt: skip
+    yield (
         "no-source", "the pseudo-header lacks the source address",
         lambda m: m.pseudo[len(m.addresses) // 2 :] + _covered(m),
     )  # fmt: skip
@@ -102,9 +123,10 @@ def _pseudo_mistakes(proto: int) -> Iterator[tuple[str, str, Covering]]:
         "proto-high", "the protocol stands in the wrong half of its word",
         lambda m: m.addresses + bytes((m.proto, 0)) + (_length(m) & 0xFFFF).to_bytes(2, "big") + _covered(m),
     )  # fmt: skip
+    yield "with-ttl", "the time to live is summed in front of the protocol", _with_ttl
     yield (
-        "with-ttl", "the time to live is summed in front of the protocol",
-        lambda m: m.addresses + m.data[m.head + 8 : m.head + 9] + m.pseudo[9:] + _covered(m),
+        "addresses-v4", "the addresses are taken from where IPv4 has them",
+        lambda m: _v4(m.data[m.head + 12 : m.head + 20], m.proto, _length(m)) + _covered(m),
     )  # fmt: skip
 
 
@@ -112,6 +134,10 @@ def _covering_mistakes(made_of: Kind) -> Iterator[tuple[str, str, Covering]]:
     """Yield name, text and the bytes that are summed, for what is covered."""
     yield "header-only", "the data are not summed", lambda m: m.pseudo + _covered(m)[: _headers(m)]
     yield "data-only", "the transport's header is not summed", lambda m: m.pseudo + _covered(m)[_headers(m) :]
+    yield (
+        "no-urgent", "the TCP header is summed up to its checksum only",
+        lambda m: m.pseudo + _covered(m)[:16] + _covered(m)[20:],
+    )  # fmt: skip
     yield (
         "header-20", "only 20 bytes of the TCP header are summed, its options are not",
         lambda m: m.pseudo + _covered(m)[:20] + _covered(m)[_headers(m) :],
@@ -143,7 +169,8 @@ def _shifted(made: Made) -> bytes:
     return made.pseudo + made.data[start : start + made.end - made.start]
 
 
-def _coverings(kind: Kind) -> Iterator[tuple[str, str, Covering]]:
+def coverings(kind: Kind) -> Iterator[tuple[str, str, Covering]]:
+    """Yield name, text and the bytes that are summed by mistake."""
     if kind.name == "ipv4":
         yield "ihl-20", "options are left out: only 20 bytes are summed", lambda m: m.data[:20]
     if kind.name in ("internet", "ipv4"):
@@ -171,7 +198,7 @@ def mistakes_of(kind: Kind) -> Iterator[Mistake]:
         yield from _verify_mistakes()
     elif base.name in ("udp4", "udp6", "eth"):
         yield Mistake("no-ffff", "a checksum of 0 is not sent as 0xffff", lambda case: checksum(case.made.summed))
-    for name, text, covering in _coverings(base):
+    for name, text, covering in coverings(base):
         yield from _mistakes(kind, name, text, covering, right)
     for one in sums:
         yield from _mistakes(kind, one.name, one.text, _summed, one)
@@ -182,30 +209,32 @@ def _mistakes(kind: Kind, name: str, text: str, covering: Covering, wrong: Wrong
         yield Mistake(name, text, lambda case: wrong.summing(covering(case.made)) or case.made.zero_as)
         return
     yield Mistake(name, text, lambda case: int(wrong.summing(covering(case.made)) == 0))
-    yield Mistake(name, text, lambda case: int(_computed(case, covering, wrong) == _field(case.made)))
+    yield Mistake(name, text, lambda case: int(_computed(case, covering, wrong) == field(case.made)))
 
 
-def _field(made: Made) -> int:
+def field(made: Made) -> int:
+    """Return what the checksum field holds."""
     return int.from_bytes(made.data[made.at : made.at + 2], "big")
 
 
-def _blank(made: Made) -> Made:
+def blank(made: Made) -> Made:
+    """Return the packet with zero in the checksum field."""
     return made._replace(data=made.data[: made.at] + b"\0\0" + made.data[made.at + 2 :])
 
 
 def _computed(case: Case, covering: Covering, wrong: WrongSum) -> int:
-    made = _blank(case.made)
+    made = blank(case.made)
     return wrong.summing(covering(made)) or made.zero_as
 
 
 def _verify_mistakes() -> Iterator[Mistake]:
     yield Mistake(
         "compared", "the checksum is computed anew and compared, so that 0xffff for 0x0000 is refused",
-        lambda case: int(_blank(case.made).checksum == _field(case.made)),
+        lambda case: int(blank(case.made).checksum == field(case.made)),
     )  # fmt: skip
     yield Mistake(
         "not-zeroed", "the field is not zeroed before the checksum is computed anew",
-        lambda case: int((checksum(case.made.summed) or case.made.zero_as) == _field(case.made)),
+        lambda case: int((checksum(case.made.summed) or case.made.zero_as) == field(case.made)),
     )  # fmt: skip
     yield Mistake(
         "zeros-accepted", "data that are all zero are accepted",
@@ -214,6 +243,33 @@ def _verify_mistakes() -> Iterator[Mistake]:
     yield Mistake("yes", "everything is accepted", lambda case: 1)
     yield Mistake("no", "nothing is accepted", lambda case: 0)
     yield Mistake("reversed", "yes and no are exchanged", lambda case: 1 - case.right)
+    yield Mistake(
+        "zero-accepted", "a checksum of 0 is accepted", lambda case: int(field(case.made) == 0 or case.right)
+    )  # fmt: skip
+    yield Mistake(
+        "ffff-refused", "a checksum of 0xffff is refused", lambda case: int(field(case.made) != 0xFFFF and case.right)
+    )  # fmt: skip
+    yield Mistake(
+        "ffff-accepted", "a checksum of 0xffff is accepted", lambda case: int(field(case.made) == 0xFFFF or case.right)
+    )  # fmt: skip
+    yield Mistake(
+        "partial-accepted", "the sum of the pseudo-header alone is accepted",
+        lambda case: int(field(case.made) == ones_sum(case.made.pseudo) or case.right),
+    )  # fmt: skip
+    yield Mistake(
+        "swapped-accepted", "a checksum in the wrong byte order is accepted",
+        lambda case: int(swap(field(case.made)) == blank(case.made).checksum or case.right),
+    )  # fmt: skip
+    for proto, name in ((UDP, "UDP"), (TCP, "TCP")):
+        yield Mistake(
+            f"only-{name.lower()}", f"{name} alone is looked at, everything else is accepted",
+            lambda case, proto=proto: int(case.made.proto != proto or case.right),  # type: ignore[misc]
+        )  # fmt: skip
+    for bits in (0xFF, 0xFF00):
+        yield Mistake(
+            "half", "one byte of the sum alone is looked at",
+            lambda case, bits=bits: int(ones_sum(case.made.summed) & bits == bits),  # type: ignore[misc]
+        )  # fmt: skip
 
 
 def _update_mistakes() -> Iterator[Mistake]:
@@ -242,27 +298,30 @@ def _update_mistakes() -> Iterator[Mistake]:
         ("ffff-rule", "0 is answered as 0xffff, a rule of UDP alone", lambda *g: plain(*g) or 0xFFFF),
         ("swapped", "the two bytes of the result are exchanged", lambda *g: swap(plain(*g))),
         ("unchanged", "the old checksum comes back", lambda t, a, b: t),
+        ("no-carry", "carries out of the 16 bits are dropped",
+         lambda t, a, b: plain(t, *_as_words(a, b), folds=0)),
+        ("one-fold", "carries are added back once, and what that carries is dropped",
+         lambda t, a, b: plain(t, *_as_words(a, b), folds=1)),
+        ("no-borrow", "old and new are subtracted, without the borrow",
+         lambda t, a, b: t + sum(_words(a, False)) - sum(_words(b, False)) & 0xFFFF),
+        ("first-words", "only the first two words are updated", lambda t, a, b: plain(t, a[:4], b[:4])),
+        ("length-8", "the length is kept in 8 bits", lambda t, a, b: plain(t, a[: len(a) & 255], b[: len(b) & 255])),
+        ("odd-front", "bytes of odd length are padded in front",
+         lambda t, a, b: plain(t, b"\0" * (len(a) % 2) + a, b"\0" * (len(b) % 2) + b)),
+        ("zero-kept", "a checksum of 0 is left alone, a rule of UDP over IPv4 alone",
+         lambda t, a, b: plain(t, a, b) if t else 0),
     ]  # fmt: skip
     for name, text, function in table:
         yield Mistake(name, text, lambda case, function=function: function(*case.given))  # type: ignore[misc]
 
 
+def _as_words(*pieces: bytes) -> Iterator[bytes]:
+    return (ones_sum(piece).to_bytes(2, "big") for piece in pieces)
+
+
 def _words(data: bytes, low: bool) -> list[int]:
     padded = data if len(data) % 2 == 0 else data[:-1] + b"\0" + data[-1:] if low else data + b"\0"
     return [int.from_bytes(padded[at : at + 2], "big") for at in range(0, len(padded), 2)]
-
-
-def probes(kind: Kind) -> Iterator[Parts]:
-    """Yield, for a verifier, packets whose checksum was taken with a known mistake: who makes it accepts that one."""
-    if not kind.is_verify:
-        return
-    *plain, _, _ = (part.simple if part.name != "data" else b"abc" for part in kind.parts)
-    case = case_of(kind, (*plain, b"\0\0", b"\0\0"))
-    where = place_of(case.made.free, case.made.at)
-    coverings = [(covering, checksum) for _, _, covering in _coverings(kind.base)]
-    for covering, summing in (*coverings, *((_summed, one.summing) for one in wrong_sums())):
-        value = summing(covering(_blank(case.made))) ^ _field(case.made)
-        yield (*plain, where, value.to_bytes(2, "big"))
 
 
 def _summed(made: Made) -> bytes:

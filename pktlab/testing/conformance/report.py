@@ -25,7 +25,8 @@ class Report:
 
     tried : cases until it failed, or in all; seconds : how long that took
     case, answer : the smallest counter-example and what came back, None if it survived
-    mistake : the known one that explains its answers; note : anything else worth knowing
+    mistake : the known one that explains its answers; hint : if there is none, what the wrong ones have in common
+    note : anything else worth knowing
     """
 
     target: str
@@ -36,6 +37,7 @@ class Report:
     case: Case | None = None
     answer: Answer | None = None
     mistake: Mistake | None = None
+    hint: str = ""
     note: str = ""
 
     @property
@@ -69,7 +71,7 @@ class Report:
         elif self.mistake is not None:
             yield f"likely       {self.mistake.text}"
         elif not answer.trouble and not self.note:
-            yield "likely       no known mistake explains the answers"
+            yield f"likely       no known mistake{'; ' * bool(self.hint)}{self.hint}"
         if self.note:
             yield f"note         {self.note}"
 
@@ -106,6 +108,7 @@ class Report:
                 "trouble": self.answer.trouble or None,
                 "right": self.case.right,
                 "mistake": None if self.mistake is None else self.mistake.text,
+                "hint": self.hint or None,
                 "note": self.note or None,
             }
         return {

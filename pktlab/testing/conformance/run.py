@@ -8,12 +8,15 @@ from dataclasses import replace
 from itertools import chain, islice
 from typing import Any
 
-from pktlab.testing.conformance.kinds import KINDS, Case, Kind, Parts, case_of
-from pktlab.testing.conformance.mistakes import Mistake, likely, probes
+from pktlab.testing.conformance.hints import hint
+from pktlab.testing.conformance.kinds import KINDS, Case, Kind, Parts, case_of, tuned
+from pktlab.testing.conformance.mistakes import likely
+from pktlab.testing.conformance.probes import probes
 from pktlab.testing.conformance.report import Report
 from pktlab.testing.conformance.schedule import drawn, ladder, scheduled
 from pktlab.testing.conformance.shrink import CALL, shrunk
 from pktlab.testing.conformance.targets import Answer, Direct, Target
+from pktlab.wire.checksum import ones_sum
 
 __all__ = ["MAX_EXAMPLES", "MAX_SECONDS", "NotConformant", "assert_checksum_conformant", "fuzz", "kind_of"]
 
@@ -24,6 +27,7 @@ BATCH, BATCH_BYTES = 64, 1 << 17
 EXTRA_S = 5.0
 """How long the search for the smallest may go on when time is up."""
 
+MEMORY = "it depends on what was asked before"
 Watch = Callable[[int], None]
 
 
@@ -72,6 +76,7 @@ def assert_checksum_conformant(
         ...
     pktlab.testing.conformance.run.NotConformant: ...
     """
+    __tracebackhide__ = True  # pytest need not show this
     which = kind_of(kind)
     report = fuzz(Direct(fn, which), which, seed=seed, max_examples=max_examples, max_seconds=max_seconds)
     if not report.survived:
@@ -136,11 +141,10 @@ class _Run:
         """Return the report on a case that failed: on a smaller one, if that fails alike."""
         first = Report(self.target.name, self.kind, self.seed, tried, time.monotonic() - self.since, case, answer)
         manner = _manner(answer)
-        if not answer.hung:
-            again = self.ask(case.parts)[1]
-            if again.values != answer.values:
-                return replace(first, note="asked again the answer is another: it depends on what was asked before")
         self.until = max(self.until, time.monotonic() + EXTRA_S)
+        if not answer.hung and self.ask(case.parts)[1].values != answer.values:
+            least = case_of(self.kind, self.smallest_of_ladder(case, manner))
+            return replace(self.again(first, least), note=f"asked again the answer is another: {MEMORY}")
 
         def fails(parts: Parts) -> bool:
             if time.monotonic() > self.until:
@@ -149,13 +153,33 @@ class _Run:
             return not found.is_right(asked) and _manner(found) == manner
 
         small = self.smallest_of_ladder(case, manner)
-        small = shrunk(self.kind.parts, small, fails, call=_cost(answer))
+        small = shrunk(self.kind.parts, small, fails, call=_cost(answer), mended=self.with_sum_of(small))
         if answer.hung:
             return replace(first, case=case_of(self.kind, small))
         least, found = self.ask(small)
         if found.is_right(least):
-            return replace(first, note="it does not always fail: the answer depends on what was asked before")
-        return replace(first, case=least, answer=found, mistake=self.likely(least, found))
+            return replace(first, note=f"it does not always fail: {MEMORY}")
+        found_out = replace(first, case=least, answer=found)
+        return found_out if found.trouble else self.explained(found_out, [(least, found), *self.fair_choice()])
+
+    def again(self, first: Report, case: Case) -> Report:
+        """Return the report with `case` in place of a larger one, if that fails too."""
+        answer = self.ask(case.parts)[1]
+        return first if answer.is_right(case) else replace(first, case=case, answer=answer)
+
+    def with_sum_of(self, parts: Parts) -> Callable[[Parts], Parts]:
+        """Return what gives other parts the sum of these, for a failure that may be due to that."""
+        made = case_of(self.kind, parts).made
+        if self.kind.is_verify or self.kind.name == "update":
+            return lambda other: other
+        total = ones_sum(made.summed)
+        return lambda other: tuned(self.kind, other, total) if total else other
+
+    def probes(self) -> Iterator[Parts]:
+        """Yield the wrong checksums of one packet, for a verifier."""
+        if self.kind.is_verify:
+            parts = tuple(b"abc" if one.name == "data" else one.simple for one in self.kind.parts)
+            yield from probes(self.kind, parts)
 
     def smallest_of_ladder(self, case: Case, manner: str) -> Parts:
         """Return the first of the small cases that fails; `case` itself if all are right."""
@@ -167,20 +191,23 @@ class _Run:
                     return one.parts
         return case.parts
 
-    def likely(self, least: Case, answer: Answer) -> Mistake | None:
-        """Return the mistake that explains the answers to a fair choice of cases."""
-        if answer.trouble:
-            return None
+    def fair_choice(self) -> Iterator[tuple[Case, Answer]]:
+        """Yield small and large cases, scheduled and drawn, with their answers."""
         steps = ladder(self.kind)
         chosen = [*steps[:: max(len(steps) // 200, 1)], *islice(scheduled(self.kind), 60)]
-        chosen += [*islice(drawn(self.kind, self.seed), 60), *probes(self.kind)]
-        seen = [(least, answer)]
+        chosen += [*islice(drawn(self.kind, self.seed), 60), *self.probes()]
         for batch in _batches(case_of(self.kind, parts) for parts in chosen):
             if time.monotonic() > self.until:
                 break
-            seen += self.asked(batch)
-        said = [(case, one.value(case)) for case, one in seen]
-        return likely(self.kind, [(case, value) for case, value in said if value is not None])
+            yield from self.asked(batch)
+
+    def explained(self, report: Report, seen: list[tuple[Case, Answer]]) -> Report:
+        """Return the report with the mistake that gives all answers in `seen`, or what the wrong ones share."""
+        said = [(case, value) for case, value in ((case, one.value(case)) for case, one in seen) if value is not None]
+        mistake = likely(self.kind, said)
+        if mistake is not None:
+            return replace(report, mistake=mistake)
+        return replace(report, hint=hint(self.kind, seen[0][0], [(case, one.is_right(case)) for case, one in seen]))
 
 
 def _manner(answer: Answer) -> str:

@@ -1,18 +1,21 @@
 """Which cases are tried: a fixed schedule first, then drawn ones without end.
 
 The schedule does not depend on the seed. It starts with what random drawing never finds: packets of 1,500 bytes to 64
-KiB. Then come *tuned* ones, whose sum is one of those at which carries carry again or the two zeros differ; every small
-size; every part at its extremes; and for verifiers, damage. `ladder` has the small ones again, the smallest first: the
-first of them that fails is close to the smallest that does.
+KiB. Then come *tuned* ones, whose sum is one of those at which carries carry again or the two zeros differ; for
+verifiers, sums that were taken wrongly, and damage; every small size; every part at its extremes; every size up to that
+of a frame, and others at which buffers end. `ladder` has the small ones again, the smallest first: the first of them
+that fails is close to the smallest that does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from random import Random
 from typing import NamedTuple
 
 from pktlab.testing.conformance.kinds import Kind, Part, Parts, place_of, tuned
+from pktlab.testing.conformance.probes import probes
 
 __all__ = ["drawn", "ladder", "scheduled"]
 
@@ -22,6 +25,14 @@ BIG = (
 """Sizes past an Ethernet frame's, around powers of two; the last is where a length of 16 bits wraps."""
 SMALL = 132
 """Every size below is tried: unrolled loops go up to 64 bytes, and have a rest."""
+FRAME = 1_600
+"""Every size below is tried too, with one pattern: buffers and loops may end anywhere."""
+EDGES = (
+    *((1 << bit) + step for bit in range(11, 16) for step in (-2, -1, 0, 1, 2)), 1_984, 4_000, 8_000, 8_972, 9_000,
+    9_014, 9_216, 10_000, 16_110, 32_000, 50_000, 60_000, 65_000, 65_467, 65_495, 65_507, 65_515, 65_527, 65_534,
+    65_535, 65_536,
+)  # fmt: skip
+"""Sizes beyond at which something may end: blocks, jumbo frames, the most data that UDP and TCP can hold."""
 SUMS = (0xFFFF, 1, 2, 0x0100, 0xFFFE, 0xFF00, 0x00FF, 0x8000, 0x7FFF)
 """Sums that matter: the answer 0; just carried over, in either byte order; all others are met by chance."""
 POOL = Random(1071).randbytes(1 << 17)
@@ -45,9 +56,13 @@ PATTERNS = tuple(
 )
 
 
-def simple(kind: Kind) -> Parts:
-    """Return the plainest parts."""
-    return tuple(part.simple for part in kind.parts)
+def plain(kind: Kind) -> Iterator[Parts]:
+    """Yield the plainest parts; of a kind with two transports those of either."""
+    parts = tuple(part.simple for part in kind.parts)
+    yield parts
+    for index, part in enumerate(kind.parts):
+        if part.name == "which":
+            yield _with(parts, index, b"\1")
 
 
 def _with(parts: Parts, index: int, value: bytes) -> Parts:
@@ -60,51 +75,78 @@ def _largest(kind: Kind) -> int:
 
 def scheduled(kind: Kind) -> Iterator[Parts]:
     """Yield the fixed schedule."""
+    return chain(_near(kind), _all_damaged(kind, _sizes(kind)))
+
+
+def _near(kind: Kind) -> Iterator[Parts]:
+    """Yield the schedule but for the sizes that are tried last."""
     data = _largest(kind)
-    start = simple(kind)
-    yield start
-    yield _with(start, data, bytes.fromhex("0001f203f4f5f6f7"))  # RFC 1071 section 3
+    bases = tuple(plain(kind))
+    yield bases[0]
+    yield _with(bases[0], data, bytes.fromhex("0001f203f4f5f6f7"))  # RFC 1071 section 3
     if kind.is_verify:
-        yield (*start[:-2], b"\0\0", b"\0\1")
-    for number, parts in enumerate((*_big(kind, data), *_tuned(kind, data), *_small(kind, data), *_extremes(kind))):
+        yield (*bases[0][:-2], b"\0\0", b"\0\1")
+    for steps in (_big, _tuned):
+        yield from _all_damaged(kind, (parts for base in bases for parts in steps(kind, base, data)))
+    for base in bases if kind.is_verify else ():
+        for size in (0, 1, 2, 3):
+            yield from probes(kind, _with(base, data, PATTERNS[-1].of(size * kind.parts[data].step)))
+    yield from _all_damaged(kind, (parts for base in bases for parts in _small(kind, base, data)))
+    yield from _all_damaged(kind, (parts for base in bases for parts in _extremes(kind, base)))
+    random = Random(768)
+    yield from _all_damaged(kind, (draw(kind, random) for _ in range(200)))
+
+
+def _all_damaged(kind: Kind, cases: Iterable[Parts]) -> Iterator[Parts]:
+    """Yield the cases, each followed for a verifier by itself with a fault."""
+    for number, parts in enumerate(cases):
         yield parts
         if kind.is_verify:
             yield from _damaged(kind, parts, number)
 
 
-def _big(kind: Kind, data: int) -> Iterator[Parts]:
+def _big(kind: Kind, base: Parts, data: int) -> Iterator[Parts]:
     most = kind.parts[data].most
     for size in BIG:
         if size // kind.parts[data].step * kind.parts[data].step <= most:
             for pattern in PATTERNS[:3]:
                 filled = pattern.of(size // kind.parts[data].step * kind.parts[data].step)
                 last = b"\1" if not pattern.unit else filled[-1:] or b"\0"
-                yield _with(simple(kind), data, filled[:-1] + (b"\1" if last == b"\0" else last))
+                yield _with(base, data, filled[:-1] + (b"\1" if last == b"\0" else last))
 
 
-def _tuned(kind: Kind, data: int) -> Iterator[Parts]:
+def _tuned(kind: Kind, base: Parts, data: int) -> Iterator[Parts]:
     step = kind.parts[data].step
     for total in SUMS:
         for size in (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 20, 33, 64):
             for pattern in PATTERNS[:3]:
-                yield tuned(kind, _with(simple(kind), data, pattern.of(_fit(kind.parts[data], size * step))), total)
+                yield tuned(kind, _with(base, data, pattern.of(_fit(kind.parts[data], size * step))), total)
 
 
-def _small(kind: Kind, data: int) -> Iterator[Parts]:
+def _small(kind: Kind, base: Parts, data: int) -> Iterator[Parts]:
     part = kind.parts[data]
     for size in range(0, min(SMALL * part.step, part.most + 1), part.step):
         for pattern in PATTERNS if size < 24 else PATTERNS[:2]:
-            yield _with(simple(kind), data, pattern.of(size))
+            yield _with(base, data, pattern.of(size))
 
 
-def _extremes(kind: Kind) -> Iterator[Parts]:
+def _sizes(kind: Kind) -> Iterator[Parts]:
+    """Yield data of every size up to a frame's, and of those beyond at which something may end."""
+    data = _largest(kind)
+    part = kind.parts[data]
+    if part.most < SMALL * part.step:
+        return
+    bases = tuple(plain(kind))
+    for number, size in enumerate((*range(SMALL, FRAME), *EDGES)):
+        if size * part.step <= part.most:
+            yield _with(bases[number % len(bases)], data, PATTERNS[1].of(size * part.step))
+
+
+def _extremes(kind: Kind, base: Parts) -> Iterator[Parts]:
     for index, part in enumerate(kind.parts[: -2 if kind.is_verify else None]):
         for size in range(part.least, min(part.most, 80) + 1, part.step):
             for pattern in PATTERNS[:3]:
-                yield _with(simple(kind), index, pattern.of(size))
-    random = Random(768)
-    for _ in range(200):
-        yield draw(kind, random)
+                yield _with(base, index, pattern.of(size))
 
 
 def _fit(part: Part, size: int) -> int:
@@ -173,7 +215,7 @@ def _damage(kind: Kind, parts: Parts, random: Random) -> tuple[bytes, bytes]:
 
 def ladder(kind: Kind) -> list[Parts]:
     """Return the scheduled cases of up to some 130 bytes of data, those that the function is given least of first."""
-    found: dict[Parts, None] = dict.fromkeys(_within(scheduled(kind), 600))
+    found: dict[Parts, None] = dict.fromkeys(_within(_near(kind), 600))
     return sorted(found, key=lambda parts: (sum(map(len, parts)), parts))
 
 

@@ -16,17 +16,24 @@ __all__ = ["CALL", "shrunk"]
 WORK = 6_000_000
 """Bytes that may be tried in all; a call counts for `CALL` bytes beside."""
 CALL = 1_500
+MENDED = 2_000
+"""Bytes of a part up to which it is worth trying again with the sum of before."""
 FEW = 48
 """Bytes of a part up to which every single one is made smaller."""
 
 
-def shrunk(kind_parts: tuple[Part, ...], parts: Parts, fails: Callable[[Parts], bool], *, call: int = CALL) -> Parts:
+def shrunk(
+    kind_parts: tuple[Part, ...], parts: Parts, fails: Callable[[Parts], bool], *, call: int = CALL,
+    mended: Callable[[Parts], Parts] = lambda parts: parts,
+) -> Parts:  # fmt: skip
     r"""Return the smallest parts found that still fail; `fails` holds for `parts`, and a try costs `call`.
+
+    What does not fail is tried again as `mended` makes it: with the sum that the first case had.
 
     >>> shrunk((Part("data", 0, 9999),), (bytes(range(256)) * 5,), lambda parts: 7 in parts[0][2:])
     (b'\x00\x00\x07',)
     """
-    search = _Search(parts, fails, call)
+    search = _Search(parts, fails, call, mended)
     order = sorted(range(len(parts)), key=lambda index: -kind_parts[index].most)
     before = None
     while before != search.best and search.work > 0:
@@ -39,16 +46,24 @@ def shrunk(kind_parts: tuple[Part, ...], parts: Parts, fails: Callable[[Parts], 
 
 
 class _Search:
-    def __init__(self, parts: Parts, fails: Callable[[Parts], bool], call: int) -> None:
+    def __init__(
+        self, parts: Parts, fails: Callable[[Parts], bool], call: int, mended: Callable[[Parts], Parts]
+    ) -> None:
         self.best = parts
         self.fails = fails
         self.call = call
+        self.mended = mended
         self.work = WORK
         self.seen: set[Parts] = {parts}
 
     def take(self, index: int, value: bytes) -> bool:
-        """Put `value` in place of a part if the case still fails."""
+        """Put `value` in place of a part if the case still fails, as it is or mended."""
         parts = (*self.best[:index], value, *self.best[index + 1 :])
+        if self._take(parts):
+            return True
+        return len(value) < len(self.best[index]) < MENDED and self._take(self.mended(parts))
+
+    def _take(self, parts: Parts) -> bool:
         if parts in self.seen or self.work <= 0:
             return False
         self.seen.add(parts)

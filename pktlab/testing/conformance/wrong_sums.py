@@ -104,6 +104,45 @@ def _signed_low_bytes(data: bytes) -> int:
     return ~total & 0xFFFF
 
 
+def _one_carry(data: bytes) -> int:
+    total = _total(data)
+    return (total & 0xFFFF) + (total > 0xFFFF) & 0xFFFF ^ 0xFFFF
+
+
+def _last_carry(data: bytes) -> int:
+    *most, last = _words(data) or (0,)
+    return fold(sum(most)) + last & 0xFFFF ^ 0xFFFF
+
+
+def _late_carry(data: bytes) -> int:
+    total = 0
+    for word in _words(data):
+        total += word
+        total -= 0xFFFF if total > 0x10000 else 0
+    return total & 0xFFFF ^ 0xFFFF
+
+
+def _wide_one_fold(data: bytes) -> int:
+    total = sum(_words(data, "L"))
+    total = (total & 0xFFFFFFFF) + (total >> 32)
+    return (total & 0xFFFF) + (total >> 16) & 0xFFFF ^ 0xFFFF
+
+
+def _halves(data: bytes, *, low_carries: bool) -> int:
+    high, low = sum(data[::2]), sum(data[1::2])
+    high += low >> 8 if low_carries else 0
+    return ((high & 0xFF) << 8 | low & 0xFF) ^ 0xFFFF
+
+
+def _up_to_zero_word(data: bytes) -> int:
+    words = _words(data)
+    return fold(sum(words[: words.index(0)] if 0 in words else words)) ^ 0xFFFF
+
+
+def _followed_by(byte: int) -> Summing:
+    return lambda data: checksum(data + bytes((byte,)) * (len(data) % 2))
+
+
 def _xored(data: bytes) -> int:
     result = 0
     for word in _words(data):
@@ -134,6 +173,13 @@ def _first_only(size: int) -> Summing:
 
 def wrong_sums() -> Iterator[WrongSum]:
     """Yield every known mistake, the more usual ones first."""
+    yield from _usual()
+    yield from _unusual()
+    yield from _with_bytes()
+    yield from _with_sizes()
+
+
+def _usual() -> Iterator[WrongSum]:
     yield WrongSum("odd-dropped", "an odd last byte is left out", lambda data: checksum(data[: len(data) & ~1]))
     yield WrongSum("odd-low", "an odd last byte is taken as the low half of its word", lambda d: checksum(_odd_low(d)))
     yield WrongSum(
@@ -167,14 +213,51 @@ def wrong_sums() -> Iterator[WrongSum]:
     yield WrongSum("length-16", "the length is kept in 16 bits", lambda data: checksum(data[: len(data) & 0xFFFF]))
     yield WrongSum("length-15", "the length is kept in 15 bits", lambda data: checksum(data[: len(data) & 0x7FFF]))
     yield WrongSum("length-8", "the length is kept in 8 bits", lambda data: checksum(data[: len(data) & 0xFF]))
+
+
+def _unusual() -> Iterator[WrongSum]:
+    yield WrongSum("one-carry", "carries are added back as 1, however many there were", _one_carry)
+    yield WrongSum("last-carry", "the carry of the last addition is dropped", _last_carry)
+    yield WrongSum("late-carry", "a sum of exactly 0x10000 is not carried over", _late_carry)
+    yield WrongSum(
+        "wide-one-fold", "sums of 32 bits are folded once, and what that carries is dropped", _wide_one_fold
+    )  # fmt: skip
+    yield WrongSum(
+        "halves", "high and low bytes are summed apart, without a carry between",
+        lambda data: _halves(data, low_carries=False),
+    )  # fmt: skip
+    yield WrongSum(
+        "halves", "high and low bytes are summed apart, and the high ones' carry is dropped",
+        lambda data: _halves(data, low_carries=True),
+    )  # fmt: skip
+    yield WrongSum(
+        "negated-16", "carries are dropped, and the sum is negated", lambda data: -_total(data) & 0xFFFF
+    )  # fmt: skip
+
+
+def _with_bytes() -> Iterator[WrongSum]:
+    """Yield mistakes that only some bytes bring to light."""
+    yield WrongSum("zero-ends", "summing ends at the first zero byte", lambda data: checksum(data.split(b"\0")[0]))
+    yield WrongSum("zero-ends", "summing ends at the first zero word", _up_to_zero_word)
+    yield WrongSum("seven-bits", "bytes lose their top bit", lambda data: checksum(bytes(one & 0x7F for one in data)))
+    yield WrongSum(
+        "odd-repeated", "an odd last byte is followed by itself instead of zero",
+        lambda data: checksum(data + data[-1:] * (len(data) % 2)),
+    )  # fmt: skip
+    yield WrongSum(
+        "odd-repeated", "an odd last byte is followed by the one in front of it instead of zero",
+        lambda data: checksum(data + data[-2:-1] * (len(data) % 2)),
+    )  # fmt: skip
+    for byte in (0xFF, 0x20, 0x30, 0x55, 0x5A, 0xA5, 0xAA, 0xCC, 0xCD):
+        yield WrongSum("odd-filled", f"an odd last byte is followed by {byte:#04x} instead of zero", _followed_by(byte))
     yield WrongSum("xor", "words are xored instead of added", _xored)
     yield WrongSum("bytes", "bytes are added instead of words", lambda data: fold(sum(data)) ^ 0xFFFF)
     yield WrongSum("empty-0", "the answer without data is 0", lambda data: checksum(data) if data else 0)
     yield WrongSum("zeros-0", "the answer for zeros is 0", lambda data: checksum(data) if any(data) else 0)
-    yield from _with_sizes()
 
 
 def _with_sizes() -> Iterator[WrongSum]:
+    """Yield mistakes that only some lengths bring to light."""
     for size in (4, 8, 16, 32, 64):
         yield WrongSum(
             f"rest-{size}", f"what is left behind the last whole {size} bytes is left out", _without_rest(size)

@@ -20,7 +20,9 @@ from pktlab.wire.header import Header
 from pktlab.wire.nodes import Readable
 from pktlab.wire.rows import Row, Traced
 
-__all__ = ["KNOWN", "METHODS", "Http", "Line", "Lines", "Request", "Response", "Ssdp", "Start", "looks_like_http"]
+__all__ = [
+    "KNOWN", "METHODS", "Http", "Line", "Lines", "Request", "Response", "Ssdp", "Start", "line_of", "looks_like_http",
+]  # fmt: skip
 
 METHODS = (
     b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"CONNECT", b"TRACE", b"PATCH", b"PROPFIND", b"PROPPATCH",
@@ -74,7 +76,7 @@ class Lines(Readable):
         while (stop := cursor.data.find(b"\n", cursor.pos, cursor.end) + 1) > 0:
             start, cursor.pos = cursor.pos, stop
             wire = bytes(cursor.data[start:stop])
-            lines.append(_line(wire))
+            lines.append(line_of(wire))
             if not wire.strip(b"\r\n"):
                 break
             if cursor.trace is not None:
@@ -94,7 +96,12 @@ class Lines(Readable):
         return obj
 
 
-def _line(wire: bytes) -> Line:
+def line_of(wire: bytes) -> Line:
+    r"""Return the line that octets are.
+
+    >>> line_of(b"Host: a.example\r\n")[:2]
+    ('host', 'a.example')
+    """
     name, _, value = wire.partition(b":")
     text = STRING.decode(value.strip(b" \t\r\n"))
     return Line(name.decode("latin-1").strip().lower(), text, wire)

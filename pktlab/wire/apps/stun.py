@@ -9,6 +9,7 @@ from construct import Bytes, GreedyBytes, Int8ub, Int16ub, this
 
 from pktlab.wire.apps.nodes import STRING, OrElse
 from pktlab.wire.fields import AUTO, field
+from pktlab.wire.fills import padding
 from pktlab.wire.glance import Glance
 from pktlab.wire.header import Header
 from pktlab.wire.nodes import Bounded, Items, Switch
@@ -119,7 +120,7 @@ class Attribute(Header, layer="stun", label="Attribute"):
     type: int = field(Int16ub, "Attribute Type", base="hex", names=ATTRIBUTES, name="att.type")
     length: int = field(Int16ub, "Attribute Length", name="att.length", default=AUTO)
     body: Header = field(Bounded(this.length, OrElse(Switch(this.type, VALUES, default=Plain), Plain)), name="")
-    pad: bytes = field(Bounded((4 - this.length % 4) % 4, GreedyBytes), name="", default=b"")
+    pad: bytes = field(Bounded((4 - this.length % 4) % 4, GreedyBytes), name="", default=padding(4))
 
     def summary(self) -> str:
         """Return the attribute's name."""
