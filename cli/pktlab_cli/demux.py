@@ -198,10 +198,11 @@ def _table(texts: tuple[str, ...], listing: str | None) -> Any:
         return None
     listed: list[Socket] = []
     if listing is not None:
+        from pktlab.live.sock_diag import programs
         from pktlab.live.socket_list import machine_sockets, parse_ss
 
         if listing == "here":
-            listed = machine_sockets()
+            listed = machine_sockets(programs())
         else:
             listed = parse_ss(Path(listing).read_text(encoding="utf-8", errors="replace"), listing)
     return SocketTable([*listed, *map(parse_socket, texts)])
