@@ -116,13 +116,13 @@ class Tabular:
         return rows.table()
 
     def streams(self, table: StreamTable | None = None, *, threads: int = 0) -> Iterator[list[Told]]:
-        r"""Yield what is told of the TCP streams, put together, some at a time; see `pktlab.flows.streams`.
+        r"""Yield what is told of the streams of TCP and uTP, some at a time; see `pktlab.flows.streams`.
 
         What is told of one stream is in order: that it begins, data, gaps where bytes are missing, and its end.
 
         Parameters
         ----------
-        table : puts the streams together, by its policy and in its bounds; the usual ones if None
+        table : puts those of TCP together, by its policy and in its bounds; the usual ones if None
         threads : 0 for as many as there are cores
 
         >>> import pktlab
@@ -132,9 +132,11 @@ class Tabular:
         ('tcp 0', 0, b'hello, tcp\n')
         """
         from pktlab.columns.streams import read_streams
+        from pktlab.flows.utp_table import UtpTable
 
         whole: Any = self
-        return read_streams(self, table, threads=threads, exact_first=usual_first(whole.reader))
+        first = usual_first(whole.reader)
+        return read_streams(self, table, utp=UtpTable(), threads=threads, exact_first=first)
 
 
 def tables_of(

@@ -42,6 +42,9 @@ WAYS = {"both": (0, 1), "out": (0,), "back": (1,)}
 )
 @sources_options
 @click.option("--stream", "numbers", type=click.IntRange(min=0), multiple=True, metavar="N", help="tcp.stream N only.")
+@click.option(
+    "--utp", "utp_numbers", type=click.IntRange(min=0), multiple=True, metavar="N", help="uTP connection N only."
+)
 @click.option("--way", type=click.Choice(list(WAYS)), default="both", help="What was sent first, or what was answered.")
 @click.option("-T", "form", type=click.Choice(FORMS), default="text", help="Form of the data; raw is the bytes alone.")
 @click.option("-o", "--output", "folder", metavar="DIR", help="Save each way of each stream to a file in DIR.")
@@ -54,25 +57,34 @@ WAYS = {"both": (0, 1), "out": (0,), "back": (1,)}
 @protocol_options
 @color_option
 def follow(
-    sources: list[str], numbers: tuple[int, ...], way: str, form: str, folder: str | None, overlap: Any,
-    condition: Condition | None, salvage: bool, protocols: dict[str, Any], out: Printer,
+    sources: list[str], numbers: tuple[int, ...], utp_numbers: tuple[int, ...], way: str, form: str,
+    folder: str | None, overlap: Any, condition: Condition | None, salvage: bool, protocols: dict[str, Any],
+    out: Printer,
 ) -> int:  # fmt: skip
-    """Put TCP streams together, and print or save what they carried.
+    """Put streams of TCP and uTP together, and print or save what they carried.
 
     Both sides come in the order in which they could read it, > from whoever sent the first packet, < the answers;
-    where another stream goes on stands a line that says which. Bytes that are missing are named, and why. Streams have
-    Wireshark's numbers, those of pktlab flows. With -o each side is a file, in which every byte stands at its offset.
+    where another stream goes on stands a line that says which. Bytes that are missing are named, and why. TCP
+    streams have Wireshark's numbers, those of pktlab flows. With -o each side is a file, with every byte at its offset.
     """
     from pktlab.columns.streams import read_streams
     from pktlab.flows.stream_table import StreamTable
+    from pktlab.flows.utp_table import UtpTable
 
-    if form == "raw" and folder is None and (sys.stdout.isatty() or len(numbers) != 1):
-        why = "is not for a terminal" if len(numbers) == 1 else "is of one stream: name it with --stream N"
+    wanted = len(numbers) + len(utp_numbers)
+    if form == "raw" and folder is None and (sys.stdout.isatty() or wanted != 1):
+        why = "is not for a terminal" if wanted == 1 else "is of one stream: name it with --stream N or --utp N"
         raise click.UsageError(f"-T raw {why}", click.get_current_context())
-    table = StreamTable(overlap=overlap, only=numbers or None)
+    table = StreamTable(overlap=overlap, only=numbers if wanted else None)
+    utp = UtpTable() if utp_numbers or not wanted else None
     with packets_of(sources, protocols, condition, salvage=salvage) as capture:
-        told = chain.from_iterable(read_streams(capture, table))
-        chosen = (one for one in told if one.event.way in WAYS[way])
+        told = chain.from_iterable(read_streams(capture, table, utp=utp))
+        chosen = (
+            one
+            for one in told
+            if one.event.way in WAYS[way]
+            and (one.stream.protocol == "tcp" or not utp_numbers or one.stream.number in utp_numbers)
+        )
         work = _print(chosen, form, out) if folder is None else _save(chosen, Path(folder), out)
         watched_work(capture, work, prints=folder is None)
         return ending(capture.reader)

@@ -94,7 +94,7 @@ cli = LazyGroup(
         "info": ("pktlab_cli.info:info", "What kind of file, what is in it, its health."),
         "dissect": ("pktlab_cli.dissect:dissect", "Show packets: a line each, a tree, JSON."),
         "flows": ("pktlab_cli.flows:flows", "The conversations: who with whom, how much, how long."),
-        "follow": ("pktlab_cli.follow:follow", "What TCP streams carried, put together: print or save it."),
+        "follow": ("pktlab_cli.follow:follow", "What streams of TCP and uTP carried: print or save it."),
         "craft": ("pktlab_cli.craft:craft", "Make packets from a line of text, or from JSON."),
         "send": ("pktlab_cli.send:send", "Put packets on the wire, and show their answers."),
         "sniff": ("pktlab_cli.sniff:sniff", "Show or write what comes over a network interface."),

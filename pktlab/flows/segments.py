@@ -1,4 +1,4 @@
-"""TCP segments out of packets: what `Reassembly` is given, from dissected packets that know their conversations."""
+"""What puts streams together is given: TCP segments and uTP packets, out of packets that know their conversations."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from pktlab.flows.keys import FlowKey
 from pktlab.flows.reassembly import Segment
 from pktlab.flows.table import Seen
 from pktlab.flows.transports import Transport, transports
+from pktlab.flows.utp import UtpPacket, read_utp
 from pktlab.wire.cursor import BUFFER
 from pktlab.wire.dissection import Dissection, Layer, dissect
 from pktlab.wire.tcp import Tcp, TcpFlags
+from pktlab.wire.udp import Udp
 
-__all__ = ["Found", "SegmentReader"]
+__all__ = ["Found", "SegmentReader", "utp_packets"]
 
 _ACK = TcpFlags.ack.mask
 _MOST_PIECES = 4096
@@ -72,6 +74,24 @@ class SegmentReader:
             for one in transports(packet)
             if one.key == key and _is_there(one)
         ][:1]
+
+
+def utp_packets(
+    packet: Dissection, flows: Sequence[Seen], frame: int, time_ns: int, cut: int = 0
+) -> Iterator[tuple[FlowKey, UtpPacket]]:
+    """Yield what may be uTP in the datagrams of a packet, and from whom to whom; parameters as of `SegmentReader.read`.
+
+    >>> list(utp_packets(dissect(b""), (), 1, 0))
+    []
+    """
+    for seen in flows:
+        layer = packet.layers[seen.layer]
+        if seen.flow is None or not seen.is_counted or not isinstance(layer.header, Udp) or layer.quoted:
+            continue
+        missing = _missing(packet.layers[: seen.layer + 1], cut) if cut > 0 else 0
+        found = read_utp(packet.data[layer.stop : layer.end], missing, frame, time_ns)
+        if found is not None:
+            yield _key(seen), found
 
 
 def _key(seen: Seen) -> FlowKey:

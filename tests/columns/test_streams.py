@@ -14,14 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pktlab
-from pktlab.columns import streams
+from pktlab.columns import stream_windows
 from pktlab.columns.streams import read_streams
 from pktlab.flows.stream_table import StreamTable, Told
 from pktlab.flows.streams import Begin, Data, End, Gap
+from pktlab.flows.utp_table import UtpTable
 from pktlab.wire import build
+from pktlab.wire.apps.bittorrent.utp import Utp, Utp0
 from pktlab.wire.ipv4 import Ip
 from pktlab.wire.ipv6 import Ipv6
 from pktlab.wire.tcp import Tcp
+from pktlab.wire.udp import Udp
 
 from .captures import Piece, captures, pcap
 from .test_batches import CORPUS, PARTS, corpus
@@ -33,11 +36,11 @@ ALL = 1 << 62
 TEXT = bytes(range(256)) * 4
 
 
-def pieces(told: list[list[Told]]) -> dict[tuple[int, str], list[Any]]:
+def pieces(told: list[list[Told]]) -> dict[tuple[str, str], list[Any]]:
     """Return by stream what is told of it, its data a piece each."""
-    found: dict[tuple[int, str], list[Any]] = defaultdict(list)
+    found: dict[tuple[str, str], list[Any]] = defaultdict(list)
     for stream, event in chain.from_iterable(told):
-        own = found[stream.number, str(stream.key)]
+        own = found[str(stream), str(stream.key)]
         if not isinstance(event, Data):
             own.append(event)
             continue
@@ -55,7 +58,8 @@ def both(source: Any, *, before: int = 0, **options: Any) -> tuple[Any, Any]:
     for exact_first in (ALL, before):
         capture = pktlab.open(io.BytesIO(source) if isinstance(source, bytes) else source)
         table = StreamTable(**options)
-        found.append(pieces(list(read_streams(capture, table, threads=1, exact_first=exact_first))))
+        told = list(read_streams(capture, table, utp=UtpTable(), threads=1, exact_first=exact_first))
+        found.append(pieces(told))
     return found[0], found[1]
 
 
@@ -95,6 +99,27 @@ def connections(draw: Any) -> list[bytes]:
     return found
 
 
+@st.composite
+def utp_datagrams(draw: Any) -> bytes:
+    """Return a packet of one of few uTP connections, some cut or damaged."""
+    way, number = draw(st.integers(0, 1)), draw(st.sampled_from([7, 65535]))
+    kind = draw(st.sampled_from([0, 0, 0, 1, 2, 2, 3, 4]))
+    header = Utp(
+        type=kind, connection_id=number + (way == 0 and kind != 4) & 0xFFFF,
+        seq_nr=draw(st.sampled_from([65535, 0, 1, 2, 3])), ack_nr=draw(st.sampled_from([65534, 65535, 0, 1, 2, 3])),
+    )  # fmt: skip
+    ends = {"src": f"192.0.2.{1 + way}", "dst": f"192.0.2.{2 - way}"}
+    ports = {"srcport": 1 + way, "dstport": 2 - way}
+    data = build(Ip(proto=17, **ends), Udp(**ports), header.build() + draw(st.binary(max_size=5)))
+    match draw(st.integers(0, 9)):
+        case 0:
+            return data[: -draw(st.integers(1, 24))]
+        case 1:
+            reset = Utp0(connection_id=1 << 24 | number, type=3, seq_nr=0)
+            return build(Ip(proto=17, **ends), Udp(**ports), reset.build())
+    return data
+
+
 @settings(max_examples=80)
 @given(connections() | st.lists(packets(), min_size=1, max_size=40), st.integers(0, 8))
 def test_both_tell_the_same(found: list[bytes], before: int) -> None:
@@ -110,6 +135,13 @@ def test_of_too_many_streams_some_end_early_and_no_byte_is_told_twice(found: lis
     for told in both(data, max_streams=1):
         for events in told.values():
             assert sum(isinstance(one, End) for one in events) == sum(isinstance(one, Begin) for one in events)
+
+
+@settings(max_examples=60)
+@given(st.lists(utp_datagrams(), max_size=30), st.integers(0, 8))
+def test_both_tell_the_same_of_utp(found: list[bytes], before: int) -> None:
+    exact, bulk = both(pcap([Piece(one) for one in found], link_type=RAW_IP), before=before)
+    assert bulk == exact
 
 
 @settings(max_examples=60)
@@ -181,7 +213,8 @@ def test_what_waits_in_all_streams_is_bounded() -> None:
 
 @pytest.mark.skipif(SWARMS is None, reason="PKTLAB_SWARMS is not set")
 @pytest.mark.parametrize("name", [
-    "mseplain", *(pytest.param(one, marks=pytest.mark.thorough) for one in ("magnet", "plain", "udptrk", "v2"))
+    "mseplain", "utploss",
+    *(pytest.param(one, marks=pytest.mark.thorough) for one in ("magnet", "plain", "udptrk", "v2")),
 ])  # fmt: skip
 def test_a_swarm(name: str) -> None:
     exact, bulk = both(Path(SWARMS or "") / f"{name}.pcap.zst")
@@ -192,5 +225,5 @@ def test_the_bulk_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
     """What goes on in its turn never meets the reassembly of segments."""
     parts = [segment(0, b"", 2), *(segment(1 + n, b"x") for n in range(100))]
     data = pcap([Piece(one) for one in parts], link_type=RAW_IP)
-    monkeypatch.setattr(streams._Window, "_one_by_one", None)
+    monkeypatch.setattr(stream_windows.WindowStreams, "_one_by_one", None)
     assert sum(len(one) for one in read_streams(pktlab.open(io.BytesIO(data)), exact_first=1)) == 3

@@ -499,6 +499,7 @@ def test_hostile_talks_take_little_memory() -> None:
         ("v2", 256, 3, 847, set()),
         ("udptrk", 128, 4, 512, {Rule.first}),
         ("mseplain", 64, 1, 64, set()),
+        ("utploss", 64, 3, 213, set()),
     ],
 )
 def test_a_swarm(name: str, blocks: int, leechers: int, pieces: int, rules: set[Rule]) -> None:

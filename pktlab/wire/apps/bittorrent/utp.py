@@ -24,7 +24,7 @@ from pktlab.wire.glance import Glance, stands
 from pktlab.wire.header import Header
 from pktlab.wire.nodes import Bounded, Readable
 
-__all__ = ["TYPES", "BitExtension", "CloseReason", "Extension", "Sack", "Utp", "Utp0"]
+__all__ = ["TYPES", "BitExtension", "CloseReason", "Extension", "Sack", "Utp", "Utp0", "extensions_end"]
 
 DATA, FIN, STATE, RESET, SYN = range(5)
 TYPES = {DATA: "DATA", FIN: "FIN", STATE: "STATE", RESET: "RESET", SYN: "SYN"}
@@ -144,7 +144,7 @@ class Chain(Readable):
 _PAGES: dict[int, type[Header]] = {SACK: Sack, BITS: BitExtension, CLOSE: CloseReason}
 
 
-def _chain(data: bytes, at: int, end: int, kind: int) -> int:
+def extensions_end(data: bytes, at: int, end: int, kind: int) -> int:
     """Return where the extensions from `at` on end; -1 if they pass `end`."""
     while kind:
         if at + 2 > end:
@@ -178,7 +178,7 @@ class Utp(Header, layer="bt-utp", label="uTorrent Transport Protocol"):
         """Tell whether extensions and length fit, and what is behind a header of data are messages between peers."""
         if end - start < cls.HEADER_LEN or not stands(cls.glances, data, start, end):
             return False
-        behind = _chain(data, start + cls.HEADER_LEN, end, data[start + 1])
+        behind = extensions_end(data, start + cls.HEADER_LEN, end, data[start + 1])
         if data[start] >> 4 == DATA:
             return start < behind < end and are_messages(data, behind, end)
         if data[start] >> 4 == SYN and any(data[start + 8 : start + 12] + data[start + 18 : start + 20]):
@@ -214,7 +214,7 @@ class Utp0(Header, layer="bt-utp", label="uTorrent Transport Protocol version 0"
         """Tell whether it is a packet without data whose length fits; one with data is not told from others."""
         if end - start < cls.HEADER_LEN or not stands(cls.glances, data, start, end):
             return False
-        return _chain(data, start + cls.HEADER_LEN, end, data[start + 17]) == end
+        return extensions_end(data, start + cls.HEADER_LEN, end, data[start + 17]) == end
 
     @property
     def answers(self) -> Utp | None:
