@@ -45,7 +45,8 @@ PACKET_ADD_MEMBERSHIP, PACKET_STATISTICS, PACKET_IGNORE_OUTGOING = 1, 6, 23
 PACKET_MR_PROMISC = 1
 BUFFER_LEN = 64 << 20
 TIMESPEC = struct.Struct("@ll")
-ANCILLARY_LEN = socket.CMSG_SPACE(TIMESPEC.size) + socket.CMSG_SPACE(AUXDATA.size)
+ANCILLARY_LEN = 256
+"""Bytes that there are for what comes beside a frame: a time and auxiliary data, with their headers."""
 CSUM_NOT_READY, TPID_VALID, CSUM_VALID, GSO_TCP = 1 << 3, 1 << 6, 1 << 7, 1 << 8  # TP_STATUS_…
 INBOUND, OUTBOUND = 1, 2
 RECEPTION = {0: 1, 1: 3, 2: 2, 3: 4}
