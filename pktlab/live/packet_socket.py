@@ -127,6 +127,7 @@ class PacketSocket:
         self.snaplen = snaplen or SNAPLEN
         self.bpf = bpf
         self._received = self._dropped = 0
+        self.is_started = False
         self.on_start: Callable[[], object] = lambda: None
         """Called when frames are taken in."""
         program = _program(None if bpf is None else bpf.program(self.link_type), self.snaplen)
@@ -170,6 +171,7 @@ class PacketSocket:
             self.socket.bind((self.link.name, ETH_P_ALL))
         except OSError as error:
             raise PktlabError(f"{self.link.name}: {error.strerror}") from None
+        self.is_started = True
         self.on_start()
         return None if seconds is None else time.monotonic() + seconds
 

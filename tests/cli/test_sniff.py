@@ -167,8 +167,9 @@ def test_who_may_not_is_told_how(environment: dict[str, str]) -> None:
         (["-i", "lo", "-f", "udp prot 9"], "filter, column"),
         (["-i", "lo", "-Y", "udp.prot == 9"], "filter, column 1"),
         (["-i", "lo", "-c", "0"], "-c"),
+        (["-i", "lo", "-w", "/no/such/folder/out.pcap"], "/no/such/folder/out.pcap: cannot be written"),
     ],
-    ids=range(8),
+    ids=range(9),
 )
 def test_misuse_is_a_line(arguments: list[str], said: str, pktlab: Any) -> None:
     if sys.platform != "linux":
@@ -176,4 +177,5 @@ def test_misuse_is_a_line(arguments: list[str], said: str, pktlab: Any) -> None:
     status, out, err = pktlab("sniff", *arguments)
     assert (status, out) == (2, "")
     assert err.startswith("pktlab: ")
+    assert err.count("pktlab: ") == 1
     assert said in err
