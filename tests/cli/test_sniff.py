@@ -63,8 +63,11 @@ def ended(box: Sandbox, process: subprocess.Popen[str]) -> tuple[int, str, str]:
 ONLY = ("-f", "udp dst port 9")
 
 
-def test_a_line_comes_with_its_packet_and_ctrl_c_ends_with_the_sums(box: Sandbox, start: Start) -> None:
-    process = start(*ONLY)
+@pytest.mark.parametrize("more", [(), ("-Y", "udp.length > 8"), ("--color", "always")], ids=["", "-Y", "one by one"])
+def test_a_line_comes_with_its_packet_and_ctrl_c_ends_with_the_sums(
+    more: tuple[str, ...], box: Sandbox, start: Start
+) -> None:
+    process = start(*ONLY, *more)
     assert process.stdout is not None
     for number in (1, 2):
         talk(box, b"x" * number)
