@@ -13,6 +13,8 @@ Describe a protocol once, then dissect, checksum and craft its packets:
     print(cap[12].explain())                          # how its checksums come about, word by word
     pktlab.checksum(b"...")                           # RFC 1071; .verify .update .explain beside it
     pktlab.craft('IP(dst="127.0.0.1")/UDP(dport=53)/b"hi"')   # Scapy's notation, read and never evaluated
+    pktlab.send('IP(dst="127.0.0.1")/ICMP()', wait_s=1)       # with their answers
+    pktlab.sniff("lo", bpf="udp port 53")             # packets off the wire, as they come
 
 The house, from the top; imports go down only, and `make lint` holds them to it:
 
@@ -21,6 +23,7 @@ The house, from the top; imports go down only, and `make lint` holds them to it:
     testing/          how do I test mine?               Hypothesis strategies
     live/             how do packets get on and off a real network?    namespaces, Scapy; the only door to the world
     documents.py      packets out of JSON               spoil.py    packets that are wrong on purpose
+    rewriting.py      addresses exchanged, and sums with them
     summary.py        a capture in figures      health.py, diagnosis.py    how sound are its checksums?
     api.py            open, Capture, packet: where files and packets meet
     packets.py        Packet: what one packet says, and whether its sums are right
@@ -61,6 +64,9 @@ if TYPE_CHECKING:
     from pktlab.live.as_layer import as_layer
     from pktlab.live.craft import craft
     from pktlab.live.craft_line import craft_line
+    from pktlab.live.replay import replay
+    from pktlab.live.send import send
+    from pktlab.live.sniff import sniff
     from pktlab.sums import checksum
 
 __all__ = [
@@ -85,6 +91,9 @@ __all__ = [
     "load_schema",
     "open",
     "packet",
+    "replay",
+    "send",
+    "sniff",
 ]
 
 _HOME = {
@@ -97,6 +106,9 @@ _HOME = {
     "live.as_layer": ("as_layer",),
     "live.craft": ("craft",),
     "live.craft_line": ("craft_line",),
+    "live.replay": ("replay",),
+    "live.send": ("send",),
+    "live.sniff": ("sniff",),
     "sums": ("checksum",),
 }  # fmt: skip
 __version__ = "0.1.0"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, TextIO
 
 from pktlab.errors import CraftError
 
-__all__ = ["MAX_VALUE", "json_text", "json_values"]
+__all__ = ["MAX_VALUE", "json_schema", "json_text", "json_values"]
 
 MAX_VALUE = 1 << 26
 """Characters of one value: the document of a packet of 256 KiB with every field takes a few millions."""
@@ -23,6 +24,22 @@ def json_text(value: Any, indent: int | None = None) -> str:
     '{"name": "\\u00e9\\u001b\\u007f"}'
     """
     return json.dumps(value, indent=indent).replace("\x7f", "\\u007f")
+
+
+def json_schema(command: str) -> Any:
+    """Return the JSON Schema of what a command prints as JSON.
+
+    Raises
+    ------
+    KeyError : it has none
+
+    >>> json_schema("demux")["title"]
+    'pktlab demux'
+    """
+    path = Path(__file__).with_name("contracts") / f"{command}.schema.json"
+    if not path.exists():
+        raise KeyError(command)
+    return json.loads(path.read_text(encoding="ascii"))
 
 
 def json_values(stream: TextIO) -> Iterator[Any]:

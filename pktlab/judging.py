@@ -8,20 +8,21 @@ the result tells which way it came.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pktlab.api import Capture
 from pktlab.capture import CaptureReader
 from pktlab.health import Health
+from pktlab.packets import Packet
 from pktlab.sources import exact_first as usual_first
 from pktlab.wire.verdict import Verdict
 
 if TYPE_CHECKING:
     from pktlab.columns.judging import Judged
 
-__all__ = ["judge_capture"]
+__all__ = ["BulkVerdicts", "judge_capture"]
 
 _MAX_BAD_SUMS = 100_000
 
@@ -54,7 +55,7 @@ def _judge_rest(capture: Capture, health: Health, threads: int) -> Iterator[int]
         return
     from pktlab.columns.judging import judged_windows
 
-    bulk = _Bulk(health, capture)
+    bulk = BulkVerdicts(health, capture)
     for judged in judged_windows(capture.reader, capture.bindings, threads=threads, read=health.packets):
         capture.note_window(judged.window)
         bulk.add(judged)
@@ -62,13 +63,18 @@ def _judge_rest(capture: Capture, health: Health, threads: int) -> Iterator[int]
     bulk.finish()
 
 
-class _Bulk:
-    """Brings verdicts that were given in bulk to a `Health`."""
+class BulkVerdicts:
+    """Brings verdicts that were given in bulk to a `Health`.
 
-    def __init__(self, health: Health, capture: Capture) -> None:
+    Parameters
+    ----------
+    add : is given each packet that the exact reader has to judge, and adds it to `health`, which it does itself if None
+    """
+
+    def __init__(self, health: Health, capture: Capture, add: Callable[[Packet], None] | None = None) -> None:
         from pktlab.columns.judging import VERDICTS, Senders
 
-        self.health = health
+        self.health, self.add_packet = health, add or health.add
         self.packet_of = capture.packet_of
         self.senders = Senders()
         self.bad_sums: Counter[int] = Counter()  # by sender, stored and right value
@@ -78,7 +84,7 @@ class _Bulk:
         self.listed_codes = sum(1 << code for code in self.listed)
 
     def add(self, judged: Judged) -> None:
-        """Count the verdicts of a window; what needs more than a count goes to the exact reader."""
+        """Count the verdicts of a window; what needs more than a count goes to the exact reader, and is marked so."""
         import numpy as np
 
         from pktlab.columns.judging import census
@@ -87,7 +93,7 @@ class _Bulk:
         if int(np.bitwise_or.reduce(judged.codes)) & self.listed_codes:
             self.ask(judged, asked)
         for place in asked.nonzero()[0]:
-            self.health.add(self.packet_of(judged.window.record(int(place))))
+            self.add_packet(self.packet_of(judged.window.record(int(place))))
         self.count(judged, asked, census(judged, asked))
 
     def ask(self, judged: Judged, asked: Any) -> None:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pktlab.capture import CaptureReader
 from pktlab.columns.filters import Clock, Filter
 from pktlab.flows import FLOW_FIELDS, FlowTable, Fragments
+from pktlab.sources import exact_first as usual_first
 from pktlab.wire.bindings import Binding
 from pktlab.wire.header import Header
 
 if TYPE_CHECKING:
     from pktlab.columns.cells import Wanted
     from pktlab.columns.table import Table
+    from pktlab.flows.stream_table import StreamTable, Told
 
 __all__ = ["TABLE_LEN", "Tabular", "tables_of"]
 
@@ -112,6 +114,29 @@ class Tabular:
         for _ in count_flows(self, rows):
             pass
         return rows.table()
+
+    def streams(self, table: StreamTable | None = None, *, threads: int = 0) -> Iterator[list[Told]]:
+        r"""Yield what is told of the streams of TCP and uTP, some at a time; see `pktlab.flows.streams`.
+
+        What is told of one stream is in order: that it begins, data, gaps where bytes are missing, and its end.
+
+        Parameters
+        ----------
+        table : puts those of TCP together, by its policy and in its bounds; the usual ones if None
+        threads : 0 for as many as there are cores
+
+        >>> import pktlab
+        >>> from pktlab.flows.streams import Data
+        >>> told = [one for some in pktlab.open("pcaps/first-light.pcapng").streams() for one in some]
+        >>> [(str(stream), event.way, bytes(event.data)) for stream, event in told if isinstance(event, Data)][0]
+        ('tcp 0', 0, b'hello, tcp\n')
+        """
+        from pktlab.columns.streams import read_streams
+        from pktlab.flows.utp_table import UtpTable
+
+        whole: Any = self
+        first = usual_first(whole.reader)
+        return read_streams(self, table, utp=UtpTable(), threads=threads, exact_first=first)
 
 
 def tables_of(

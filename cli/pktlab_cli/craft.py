@@ -19,7 +19,7 @@ from pktlab_cli.written import Form, form_option, target_option
 if TYPE_CHECKING:
     from pktlab.api import Packet
 
-__all__ = ["craft"]
+__all__ = ["checksum_option", "craft", "from_json"]
 
 Show = Callable[["Packet"], None]
 WISHES = ("good", "bad", "zero", "partial")
@@ -37,6 +37,12 @@ def _wish(ctx: click.Context, _: click.Parameter, value: str | None) -> str | in
         ) from None
 
 
+checksum_option = click.option(
+    "--checksum", "wish", callback=_wish, metavar="WISH",
+    help="Of the innermost transport header: good, bad, zero, partial, or a value: 0x1234.",
+)  # fmt: skip
+
+
 @command(
     "craft",
     'pktlab craft \'IP(dst="127.0.0.1")/UDP(dport=53)/DNS(qd=DNSQR(qname="example.org"))\'',
@@ -52,10 +58,7 @@ def _wish(ctx: click.Context, _: click.Parameter, value: str | None) -> str | in
 @click.option("--c", "form", flag_value="c", help="Print the bytes as C.")
 @target_option
 @form_option
-@click.option(
-    "--checksum", "wish", callback=_wish, metavar="WISH",
-    help="Of the innermost transport header: good, bad, zero, partial, or a value: 0x1234.",
-)  # fmt: skip
+@checksum_option
 @click.option("--mutate", is_flag=True, help="Near misses of each packet too: in each one thing is off.")
 @click.option("--seed", type=int, metavar="N", help="Where the dice of RandShort() and the like start.")
 @click.option("--fix", is_flag=True, help="Of packets from JSON: put lengths and checksums right.")
@@ -77,7 +80,7 @@ def craft(
         raise click.UsageError("--seed is about expressions; JSON holds nothing random", _context())
     if target == "-" and form is not None:
         raise click.UsageError("-w - takes standard output: print nothing else there", _context())
-    packets = _from_json(protocols, fix) if expression == "-" else _from_text(expression, seed, protocols)
+    packets = from_json(protocols, fix) if expression == "-" else _from_text(expression, seed, protocols)
     if wish is not None:
         packets = _with_checksum(packets, wish)
     if mutate:
@@ -109,7 +112,8 @@ def _from_text(expression: str, seed: int | None, protocols: dict[str, Any]) -> 
     return list(crafted(read, seed=seed, protocols=protocols))
 
 
-def _from_json(protocols: dict[str, Any], fix: bool) -> Iterator[Packet]:
+def from_json(protocols: dict[str, Any], fix: bool) -> Iterator[Packet]:
+    """Return the packets that standard input describes as ``dissect -T json`` prints them."""
     from pktlab.documents import packets_from_json
 
     text = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pktlab_cli.errors import ending
+from pktlab_cli.errors import ending, note
 from pktlab_cli.lab import output_folder_option, show_experiment
+from pktlab_cli.live import ended_by_signals, interface_option
 from pktlab_cli.options import (
     color_option,
     command,
     filter_option,
+    json_option,
     packets_of,
     protocol_options,
     salvage_option,
@@ -25,7 +28,7 @@ from pktlab_cli.progress import watched
 if TYPE_CHECKING:
     from pktlab.api import Packet
     from pktlab.demuxing import Demuxed
-    from pktlab.flows.receiving import Delivery
+    from pktlab.flows.receiving import Delivery, ReceivingHost
     from pktlab.flows.sockets import Socket
     from pktlab_cli.options import Condition
 
@@ -39,6 +42,8 @@ __all__ = ["demux"]
     "pktlab demux pcaps/first-light.pcapng --draw",
     "pktlab demux pcaps/first-light.pcapng -q --plot out.svg",
     "pktlab demux pcaps/first-light.pcapng -T jsonl",
+    "pktlab demux pcaps/first-light.pcapng --json",
+    "pktlab demux -i lo --seconds 1",
     "pktlab demux --experiment list",
     "pktlab demux --experiment udp-connected -o out",
 )
@@ -53,8 +58,12 @@ __all__ = ["demux"]
 @click.option("-V", "--why", "explain", is_flag=True, help="Why each other socket does not get a packet.")
 @click.option("-T", "form", type=click.Choice(("text", "json", "jsonl")), default="text", help="How packets are shown.")
 @click.option("-q", "quiet", is_flag=True, help="Show no packets, only the sums.")
+@json_option
 @click.option("--draw", is_flag=True, help="The picture for a terminal: sockets, and who sends to them.")
-@click.option("--plot", "target", metavar="OUT.svg", help="Write the picture: clients, sockets, four-tuples.")
+@click.option("--plot", "target", metavar="OUT.svg|png", help="Write the picture: clients, sockets, four-tuples.")
+@interface_option
+@click.option("-c", "limit", type=click.IntRange(min=1), metavar="N", help="With -i: end after N packets.")
+@click.option("--seconds", type=click.FloatRange(min=0), metavar="S", help="With -i: end after S seconds.")
 @click.option("--experiment", metavar="NAME", help="Instead of a FILE: see it happen with real sockets; or list.")
 @output_folder_option
 @filter_option
@@ -63,39 +72,123 @@ __all__ = ["demux"]
 @color_option
 def demux(
     source: str | None, texts: tuple[str, ...], listing: str | None, hosts: tuple[str, ...], dev: str, explain: bool,
-    form: str, quiet: bool, draw: bool, target: str | None, experiment: str | None, folder: str | None,
-    condition: Condition | None, salvage: bool, protocols: dict[str, Any], out: Printer,
+    form: str, quiet: bool, as_json: bool, draw: bool, target: str | None, interface: str | None, limit: int | None,
+    seconds: float | None, experiment: str | None, folder: str | None, condition: Condition | None, salvage: bool,
+    protocols: dict[str, Any], out: Printer,
 ) -> int:  # fmt: skip
     """Say for every packet which socket gets it, and by which rule.
 
     The rules are Linux's: UDP and TCP, connected sockets, wildcards, SO_REUSEADDR, SO_REUSEPORT, multicast, IPv6.
-    Without --socket the sockets are inferred from who sends to whom.
+    Without --socket the sockets are inferred from who sends to whom; with -i they are those of this machine.
     """
+    why = _contradiction(source, experiment, interface, target, limit is not None or seconds is not None)
+    if why is not None:
+        raise click.UsageError(why, click.get_current_context())
     if experiment is not None:
-        if source is not None:
-            raise click.UsageError("--experiment makes its own packets: name no FILE", click.get_current_context())
         return show_experiment(experiment, folder, out)
-    from pktlab.demuxing import Demuxed, svg, tree
-    from pktlab.flows.receiving import ReceivingHost
+    from pktlab.demuxing import Demuxed, check_png
 
-    if target is not None and not target.lower().endswith(".svg"):
-        raise click.UsageError("--plot writes SVG: name a file that ends in .svg", click.get_current_context())
-    host = ReceivingHost(_table(texts, listing), list(map(_address, hosts)), dev)
-    demuxed = Demuxed(host, explain=explain)
+    if target is not None and target.lower().endswith(".png"):
+        check_png()
+    demuxed = Demuxed(_host(texts, listing, hosts, dev, interface), explain=explain)
+    show = _Show(demuxed, form, quiet or as_json, as_json, draw, target, out)
+    if interface is not None:
+        _show_live(show, interface, condition, limit, seconds, protocols)
+        return 0
     with packets_of(source, protocols, condition, salvage=salvage) as capture:
-        done = demuxed.read(watched(capture, prints=not quiet))
-        if quiet or draw:
+        show(watched(capture, prints=not show.quiet), capture.name)
+    return ending(capture.reader)
+
+
+def _contradiction(
+    source: str | None, experiment: str | None, interface: str | None, target: str | None, is_bounded: bool
+) -> str | None:
+    """Return what does not go together among the options; None if all does."""
+    if experiment is not None and (source is not None or interface is not None):
+        return "--experiment makes its own packets: name no FILE, and no interface"
+    if interface is not None and source is not None:
+        return f"{source}, or what comes in on {interface}? Name one of them"
+    if interface is None and is_bounded:
+        return "-c and --seconds end a live capture: name an interface with -i"
+    if target is not None and not target.lower().endswith((".svg", ".png")):
+        return "--plot writes SVG, and PNG with Matplotlib: name a file that ends in .svg or .png"
+    return None
+
+
+def _show_live(
+    show: _Show, interface: str, condition: Condition | None, limit: int | None, seconds: float | None,
+    protocols: dict[str, Any],
+) -> None:  # fmt: skip
+    """Show where the packets of an interface go, until ctrl-C."""
+    from pktlab.live.access import drop_privileges
+    from pktlab.live.sniff import Sniffer
+
+    text, bpf = condition or (None, None)
+    with Sniffer(
+        interface, where=text, bpf=bpf, count=limit, seconds=seconds, promiscuous=False, protocols=protocols
+    ) as sniffer:
+        drop_privileges()
+        sniffer.wire.on_start = lambda: note(f"{interface}: listening")
+        show.out.eager = True
+        with ended_by_signals(sniffer.stop):
+            show(sniffer, interface)
+        dropped = sniffer.counters.dropped
+    if dropped:
+        note(f"{interface}: {count(dropped, 'packet')} came too fast and were not looked at")
+
+
+@dataclass
+class _Show:
+    """How what comes of packets is printed and drawn."""
+
+    demuxed: Demuxed
+    form: str
+    quiet: bool
+    as_json: bool
+    draw: bool
+    target: str | None
+    out: Printer
+
+    def __call__(self, packets: Iterable[Packet], name: str) -> None:
+        """Print packets as they come, then the sums; draw the picture."""
+        done = self.demuxed.read(packets)
+        if self.quiet or self.draw:
             for _ in done:
                 pass
         else:
-            _show(done, form, out)
-        if draw:
-            out.lines(map(escape, tree(demuxed)))
-        elif form == "text":
-            out.lines(_sums(demuxed, out))
-        if target is not None:
-            Path(target).write_text(svg(demuxed, capture.name), encoding="utf-8")
-    return ending(capture.reader)
+            _show(done, self.form, self.out)
+        if self.as_json:
+            self.out.json({"file": name, **self.demuxed.document()})
+        elif self.draw:
+            from pktlab.demuxing import tree
+
+            self.out.lines(map(escape, tree(self.demuxed)))
+        elif self.form == "text":
+            self.out.lines(_sums(self.demuxed, self.out))
+        if self.target is not None:
+            self._plot(Path(self.target), name)
+
+    def _plot(self, target: Path, name: str) -> None:
+        from pktlab.demuxing import png, svg
+
+        if target.suffix.lower() == ".png":
+            target.write_bytes(png(self.demuxed, name))
+        else:
+            target.write_text(svg(self.demuxed, name), encoding="utf-8")
+
+
+def _host(
+    texts: tuple[str, ...], listing: str | None, hosts: tuple[str, ...], dev: str, interface: str | None
+) -> ReceivingHost:
+    """Return the host that the packets are for: this machine, or one with the sockets that the user named."""
+    table = _table(texts, listing)
+    if interface is not None and table is None:
+        from pktlab.live.own_host import OwnHost
+
+        return OwnHost(interface)
+    from pktlab.flows.receiving import ReceivingHost
+
+    return ReceivingHost(table, list(map(_address, hosts)), dev or interface or "")
 
 
 def _table(texts: tuple[str, ...], listing: str | None) -> Any:
@@ -107,10 +200,11 @@ def _table(texts: tuple[str, ...], listing: str | None) -> Any:
         return None
     listed: list[Socket] = []
     if listing is not None:
+        from pktlab.live.sock_diag import programs
         from pktlab.live.socket_list import machine_sockets, parse_ss
 
         if listing == "here":
-            listed = machine_sockets()
+            listed = machine_sockets(programs())
         else:
             listed = parse_ss(Path(listing).read_text(encoding="utf-8", errors="replace"), listing)
     return SocketTable([*listed, *map(parse_socket, texts)])
@@ -159,5 +253,5 @@ def _sums(demuxed: Demuxed, out: Printer) -> Iterator[str]:
         heading, *lines = table(rows, right=(1, 2, 3))
         yield out.paint(heading, "heading")
         yield from lines
-    got = sum(tally.packets for tally in demuxed.sockets.values())
+    got = sum(tally.packets for name, tally in demuxed.sockets.items() if name)
     yield f"{count(demuxed.packets, 'packet')}: {got:,} for sockets, {demuxed.others:,} neither TCP nor UDP, or waiting"

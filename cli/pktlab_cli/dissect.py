@@ -36,11 +36,12 @@ from pktlab_cli.written import Form, form_option, target_option, written
 
 if TYPE_CHECKING:
     from pktlab.api import Capture, Packet, Selection
+    from pktlab.live.sniff import Sniffer
     from pktlab.rows import Rows
     from pktlab.wire.text import Line
     from pktlab_cli.options import Condition
 
-__all__ = ["dissect", "show_tree"]
+__all__ = ["Show", "dissect", "show_tree", "shower"]
 
 Show = Callable[["Packet"], None]
 FORMS = ("text", "tree", "fields", "csv", "json", "jsonl", "arrow", "parquet")
@@ -105,7 +106,7 @@ def dissect(
                 raise click.UsageError("-w writes packets of a capture, not of --hex", click.get_current_context())
             if form in ROWS:
                 raise click.UsageError("-T fields and -T csv print rows of a capture", click.get_current_context())
-            show = _show(form or "text", names, ranges, wants_hex, out, stack) if prints else _show_nothing
+            show = shower(form or "text", names, ranges, wants_hex, out, stack) if prints else _show_nothing
             show(one_packet(sources, frame, hex_text, as_, protocols))
             return 0
         capture = packets_of(sources, protocols, condition, salvage=salvage)
@@ -128,7 +129,7 @@ def dissect(
             rows = _rows(form, names, settings, capture, threads, out)
             show = functools.partial(_show_row, rows, out)
         else:
-            show = _show(form or "text", names, ranges, wants_hex, out, stack, capture) if prints else _show_nothing
+            show = shower(form or "text", names, ranges, wants_hex, out, stack, capture) if prints else _show_nothing
         if frame or prints or target is None:
             packets = [frame_of(capture, frame)] if frame else watched(capture, prints=prints)
             _run(wanted.of(packets), capture, show, target, file_form, flush=out.eager)
@@ -267,9 +268,9 @@ def _show_nothing(_: Packet) -> None:
     """Show a packet to nobody."""
 
 
-def _show(
+def shower(
     form: str, names: tuple[str, ...], ranges: bool, wants_hex: bool, out: Printer, stack: contextlib.ExitStack,
-    capture: Capture | Selection | None = None,
+    capture: Capture | Selection | Sniffer | None = None,
 ) -> Show:  # fmt: skip
     """Return the function that shows one packet, of `capture` if it is of one."""
     if form in ("json", "jsonl"):
@@ -289,7 +290,7 @@ def _show_json(form: str, names: tuple[str, ...], ranges: bool, out: Printer, st
     return lambda packet: array.add(document(packet))
 
 
-def _show_lines(wants_hex: bool, out: Printer, capture: Capture | Selection | None) -> Show:
+def _show_lines(wants_hex: bool, out: Printer, capture: Capture | Selection | Sniffer | None) -> Show:
     from pktlab.wire.text import hexdump
 
     def show(packet: Packet) -> None:

@@ -20,7 +20,7 @@ from pktlab_cli.options import (
     salvage_option,
 )
 from pktlab_cli.printing import Printer, escape, table, wrapped
-from pktlab_cli.progress import watched
+from pktlab_cli.progress import watched_work
 
 if TYPE_CHECKING:
     from pktlab.capture import CaptureReader, Merged
@@ -75,13 +75,11 @@ def info(
 def _read(
     name: str, protocols: dict[str, Any], condition: Condition | None, salvage: bool
 ) -> tuple[Summary, dict[str, Any], CaptureReader | Merged]:
-    from pktlab.summary import Summary
+    from pktlab.summary import Summary, summarise
 
     summary = Summary()
     with packets_of(name, protocols, condition, salvage=salvage) as capture:
-        for packet in watched(capture):
-            summary.add(packet)
-        summary.health.finish()
+        watched_work(capture, summarise(capture, summary))
         return summary, summary.document(capture), capture.reader
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import click
 
 from pktlab_cli.errors import FOUND
+from pktlab_cli.live import broken_off_by_signals
 from pktlab_cli.options import color_option, command
 from pktlab_cli.printing import Printer, escape, wrapped
 
@@ -54,7 +54,8 @@ def show_experiment(name: str, folder: str | None, out: Printer) -> int:
     enter_own_namespace()
     if folder is not None:
         Path(folder).mkdir(parents=True, exist_ok=True)
-    outcome = run_experiment(name, folder or tempfile.mkdtemp(prefix="pktlab-"))
+    with broken_off_by_signals():
+        outcome = run_experiment(name, folder)
     out.lines(wrapped(outcome.claim, 0))
     for check in outcome.checks:
         word = out.paint("held", "good") if check.holds else out.paint("FAILED", "bad")

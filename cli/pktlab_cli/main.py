@@ -50,6 +50,17 @@ _SCHEMA = LazyGroup(
         "show": ("pktlab_cli.schema_show:show", "Draw a header and list its fields."),
     },
 )
+_ECHO = LazyGroup(
+    "echo",
+    help="The lecture's programs with sockets, as they have to be: a line there, the same in capitals back.",
+    examples=("pktlab echo tcp-client --with-server --trace hello",),
+    lazy={
+        "udp-server": ("pktlab_cli.echo:udp_server", "Answer datagrams."),
+        "udp-client": ("pktlab_cli.echo:udp_client", "Ask with datagrams."),
+        "tcp-server": ("pktlab_cli.echo:tcp_server", "Answer connections."),
+        "tcp-client": ("pktlab_cli.echo:tcp_client", "Ask over a connection."),
+    },
+)
 _LAB = LazyGroup(
     "lab",
     help="Experiments with real sockets in a sandbox, each with a capture, a picture and checks.",
@@ -57,6 +68,18 @@ _LAB = LazyGroup(
     lazy={
         "list": ("pktlab_cli.lab:list_labs", "List the experiments."),
         "run": ("pktlab_cli.lab:run_lab", "Carry out an experiment."),
+    },
+)
+_BT = LazyGroup(
+    "bt",
+    help="BitTorrent: what the peers of a swarm tell each other, and what comes of it.",
+    examples=("pktlab bt swarm pcaps/swarms/tcp.pcap.zst", "pktlab bt choking pcaps/swarms/trading.pcap.zst -q"),
+    lazy={
+        "dissect": ("pktlab_cli.bt_dissect:dissect", "What peers say, message by message."),
+        "swarm": ("pktlab_cli.bt_swarm:swarm", "Who has which pieces, who gives whom how much."),
+        "choking": ("pktlab_cli.bt_choking:choking", "Whom each peer chokes, and whether tit-for-tat holds."),
+        "extract": ("pktlab_cli.bt_extract:extract", "Put the shared files together, and check them."),
+        "rarest": ("pktlab_cli.bt_rarest:rarest", "Whether the rarest pieces are asked for first."),
     },
 )
 cli = LazyGroup(
@@ -71,11 +94,17 @@ cli = LazyGroup(
         "info": ("pktlab_cli.info:info", "What kind of file, what is in it, its health."),
         "dissect": ("pktlab_cli.dissect:dissect", "Show packets: a line each, a tree, JSON."),
         "flows": ("pktlab_cli.flows:flows", "The conversations: who with whom, how much, how long."),
+        "follow": ("pktlab_cli.follow:follow", "What streams of TCP and uTP carried: print or save it."),
         "craft": ("pktlab_cli.craft:craft", "Make packets from a line of text, or from JSON."),
+        "send": ("pktlab_cli.send:send", "Put packets on the wire, and show their answers."),
+        "sniff": ("pktlab_cli.sniff:sniff", "Show or write what comes over a network interface."),
+        "replay": ("pktlab_cli.replay:replay", "Send a capture again, at its times."),
         "query": ("pktlab_cli.query:query", "Ask captures in SQL."),
         "export": ("pktlab_cli.export:export", "Write columns to Parquet or Arrow."),
         "checksum": (_CHECKSUM, "Judge, explain, fix, break and compute checksums."),
+        "bt": (_BT, "BitTorrent swarms: pieces, transfers, tit-for-tat."),
         "demux": ("pktlab_cli.demux:demux", "Say which socket gets each packet, and why."),
+        "echo": (_ECHO, "A client and a server, and what goes between them."),
         "lab": (_LAB, "Try it out: experiments with real sockets."),
         "schema": (_SCHEMA, "Draw the headers of protocols."),
         "doctor": ("pktlab_cli.doctor:doctor", "What this machine allows, and how to allow more."),

@@ -22,7 +22,7 @@ __all__ = ["Output", "Target", "Writable"]
 class Writable(Protocol):
     """A binary file object that takes bytes."""
 
-    def write(self, data: bytes, /) -> object:
+    def write(self, data: bytes | memoryview, /) -> object:
         """Take all of `data`."""
 
     def flush(self) -> None:
@@ -85,7 +85,7 @@ class Output:
             raise CaptureError(f"{name}: cannot be written: {error.strerror or error}") from None
         return name, self._owned
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Write bytes; a closed pipe is the caller's to deal with, all other failures are named.
 
         Raises

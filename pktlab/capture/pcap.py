@@ -218,6 +218,10 @@ class PcapWriter(CaptureWriter):
             self.lost["interface name"] += bool(interface.name or interface.description)
         for section in self._like.sections if self._like else []:
             self.lost["section comment"] += len(section.comments)
+        return self._first_headers()
+
+    def _first_headers(self) -> bytes:
+        likely = self._like.interfaces if self._like else []
         return self._header(self._interface or (likely[0] if likely else Interface(1)))
 
     def _leave_out(self, block: Block) -> None:

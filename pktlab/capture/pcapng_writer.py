@@ -70,6 +70,10 @@ class PcapngWriter(CaptureWriter):
         self._pending.clear()
         return blocks
 
+    def _first_headers(self) -> bytes:
+        self._describe_like(1)
+        return self._take_pending()
+
     def _last_headers(self) -> bytes:
         if self._like:  # interfaces without packets are kept as well
             self._describe_like(len(self._like.interfaces))

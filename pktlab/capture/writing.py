@@ -65,6 +65,10 @@ class CaptureWriter(ABC):
         """Return the bytes of a packet, and those of headers that have to come before it."""
 
     @abstractmethod
+    def _first_headers(self) -> bytes:
+        """Return the headers that come before packets of the first interface, as far as they are not written."""
+
+    @abstractmethod
     def _last_headers(self) -> bytes:
         """Return the headers that a capture without packets has, as far as they are not written."""
 
@@ -89,6 +93,21 @@ class CaptureWriter(ABC):
             self._refuse(record, f"{len(record.data)} bytes, more than readers take")
         self._output.write(self._build(record, interface))
         self.packets += 1
+        if self._flush:
+            self._output.flush()
+
+    def write_laid_out(self, data: bytes | memoryview, packets: int) -> None:
+        """Write `packets` packets of the first interface of `like` that are laid out already, as the format has them.
+
+        Raises
+        ------
+        CaptureError : the target cannot be written to
+        """
+        if not self._is_open:
+            raise ValueError(f"the writer of {self._output.name} is closed")
+        self._output.write(self._first_headers())
+        self._output.write(data)
+        self.packets += packets
         if self._flush:
             self._output.flush()
 

@@ -37,6 +37,8 @@ _TYPES = {
     "uint8": pa.uint8(), "uint16": pa.uint16(), "uint32": pa.uint32(), "uint64": pa.uint64(),
 }  # fmt: skip
 _NOTE = b"pktlab"
+_STEADY = frozenset({"frame.number", "frame.time_epoch", "frame.time_epoch_ns"})
+"""Numbers that grow by little from packet to packet."""
 
 
 def schema_of(columns: Iterable[Wanted]) -> Any:
@@ -131,10 +133,21 @@ def _writer(file: Any, schema: Any, form: str, streams: bool) -> Any:
     if form == "parquet":
         import pyarrow.parquet as pq
 
-        return pq.ParquetWriter(file, schema, compression="zstd")
+        return pq.ParquetWriter(file, schema, compression="zstd", **_encoding(schema))
     if streams:
         return pa.ipc.new_stream(file, schema)
     return pa.ipc.new_file(file, schema, options=pa.ipc.IpcWriteOptions(compression="zstd"))
+
+
+def _encoding(schema: Any) -> dict[str, Any]:
+    """Return how Parquet is to keep columns: trying a dictionary on numbers takes more time than it saves bytes."""
+    text = [one.name for one in schema if pa.types.is_dictionary(one.type)]
+    steady = [one.name for one in schema if one.name in _STEADY]
+    return {
+        "use_dictionary": text,
+        "write_statistics": [one.name for one in schema if one.name not in text],
+        "column_encoding": dict.fromkeys(steady, "DELTA_BINARY_PACKED"),
+    }
 
 
 def _plain(one: Any) -> Any:

@@ -5,9 +5,8 @@ has Numba compile it, behind an entry that takes all arguments as one block of 6
 in a file. Later processes load that file with llvmlite and call the entry by its address, without the interpreter's
 lock.
 
-- A file is named after what it depends on: the text of this module and of those with kernels, llvmlite, which goes with
-  one Numba, the processor, Python, and the types of the arguments. It starts with a digest of itself. A file that is
-  not whole is not used, and compiled anew; files are written under another name, so that writers do not meet.
+- A file (see `stored`) is named after what it depends on: the text of this module and of those with kernels, llvmlite,
+  which goes with one Numba, the processor, Python, and the types of the arguments.
 - Object code is kept if it needs nothing of Numba's run-time: no exception, no array of its own.
 - With any of Numba's own settings in the environment but the folder of its cache, as the tests have that check bounds,
   everything is as Numba does it, its cache too.
@@ -20,21 +19,21 @@ asked for.
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import importlib
 import os
 import re
 import struct
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from functools import cache, cached_property
 from pathlib import Path
 from types import FunctionType
 from typing import Any
 
 import numpy as np
+
+from pktlab.columns import stored
 
 __all__ = ["Kernel", "called", "inlined", "intrinsic", "ir", "kernel", "types"]
 
@@ -134,25 +133,25 @@ class Kernel:
     @property
     def is_stored(self) -> bool:
         """Whether it lies compiled on the disk, for some types."""
-        return any(any(folder.glob(f"{self._stem}-*.o")) for folder in _folders())
+        return any(any(folder.glob(f"{self._stem}-*.o")) for folder in stored.folders())
 
     def _entry(self, arguments: Sequence[Any]) -> Callable[[Sequence[Any]], Any]:
         if _settings() or not _is_readable() or not all(map(_is_plain, arguments)):
             return self._by_numba
-        name = f"{self._stem}-{_digest(repr([_kind(one) for one in arguments]).encode())}"
-        code = _stored(name)
+        name = f"{self._stem}-{stored.digest(repr([_kind(one) for one in arguments]).encode())}.o"
+        code = stored.read(name)
         if code is None:
             code = _compiled(name, _with_parts(self.py_func), arguments)
             if code is None:
                 return self._by_numba
-            _store(name, code)
+            stored.write(name, code)
         return _Entry(code, arguments)
 
     @cached_property
     def _stem(self) -> str:
         texts = [path.read_bytes() for path in sorted({*_sources(), Path(self.py_func.__code__.co_filename)})]
         about = f"{_machine()} {sys.implementation.cache_tag} {np.__version__.partition('.')[0]}".encode()
-        return f"{self.py_func.__name__}-{_digest(*texts, about)}"
+        return f"{self.py_func.__name__}-{stored.digest(*texts, about)}"
 
     @cached_property
     def jitted(self) -> Any:
@@ -339,42 +338,6 @@ def _engine(data: bytes) -> Any:
     return engine
 
 
-def _digest(*parts: bytes) -> str:
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:20]
-
-
 def _settings() -> list[str]:
     """Return the settings of Numba's in the environment that change what is compiled."""
     return [name for name in os.environ if name.startswith("NUMBA_") and name != "NUMBA_CACHE_DIR"]
-
-
-def _folders() -> Iterator[Path]:
-    """Yield where files may lie: where Numba is told to keep its own, else here, else with the user."""
-    if chosen := os.environ.get("NUMBA_CACHE_DIR"):
-        yield Path(chosen)
-        return
-    yield Path(__file__).parent / "__pycache__"
-    home = os.environ.get("HOME") or os.environ.get("USERPROFILE")
-    if caches := os.environ.get("XDG_CACHE_HOME") or (home and f"{home}/.cache"):
-        yield Path(caches) / "pktlab"
-
-
-def _stored(name: str) -> bytes | None:
-    """Return what was stored under a name, if it is whole."""
-    for folder in _folders():
-        with suppress(OSError):
-            data = (folder / f"{name}.o").read_bytes()
-            if data[:32] == hashlib.sha256(data[32:]).digest():
-                return data[32:]
-    return None
-
-
-def _store(name: str, code: bytes) -> None:
-    """Store code under a name, in the first folder that takes it; without one it is compiled each time."""
-    for folder in _folders():
-        with suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
-            part = folder / f"{name}.{os.getpid()}.part"
-            part.write_bytes(hashlib.sha256(code).digest() + code)
-            part.replace(folder / f"{name}.o")
-            return

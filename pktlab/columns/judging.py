@@ -20,7 +20,7 @@ from pktlab.columns.windows import Window
 from pktlab.wire.bindings import Binding
 from pktlab.wire.values import ipv4_text, ipv6_text
 
-__all__ = ["VERDICTS", "Judged", "Senders", "census", "judged_windows"]
+__all__ = ["VERDICTS", "Judged", "Senders", "census", "judged_windows", "sources_of"]
 
 Array = np.ndarray[Any, Any]
 _IPV4 = 0xFFFF << 48
@@ -61,7 +61,7 @@ def judged_windows(
     plan = plan_for(compile_rules(bindings), ["ip.src", "ipv6.src"], sums=None, every=True)
 
     old, new = plan.places["ip.src"], plan.places["ipv6.src"]
-    scan = Scan(reader, plan, partial(_sources, old, new), threads=threads, read=read)
+    scan = Scan(reader, plan, partial(sources_of, old, new), threads=threads, read=read)
     for walked, sources in scan:
         yield Judged(
             walked.window, plan.protocols, walked.exact, walked.verdicts, walked.found, walked.expected, walked.codes,
@@ -69,7 +69,7 @@ def judged_windows(
         )  # fmt: skip
 
 
-def _sources(old: Sequence[Place], new: Sequence[Place], walked: Walked) -> Array:
+def sources_of(old: Sequence[Place], new: Sequence[Place], walked: Walked) -> Array:
     """Return who sent each packet; of one in another's tunnel by IPv4, the IPv4 sender, as `Health` has it."""
     sources = walked.halves(new, 0)
     return walked.halves(old, _IPV4_KEY, sources)

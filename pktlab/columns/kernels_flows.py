@@ -17,7 +17,7 @@ __all__ = ["ENTRY_LEN", "track"]
 PROTOCOL, SRC_HIGH, SRC_LOW, SRCPORT, DST_HIGH, DST_LOW, DSTPORT, SEQ, ACK, FLAGS, MARKS, LENGTH, TIME = range(13)
 PACKET_LEN = 13
 ANALYSED, COUNTED = 1, 2  # marks
-TCP = 1
+TCP, UDP = 1, 2
 # Of a conversation (columns of `entries`): the smaller end and the other one; the number; where sides began, below 0
 # if that is not known; figures of both ways; whose packet was first; the lists it is in.
 LEFT_HIGH, LEFT_LOW, RIGHT_HIGH, RIGHT_LOW, PORTS, STREAM, BASE, PACKETS, BYTES = 0, 1, 2, 3, 4, 5, 6, 8, 10

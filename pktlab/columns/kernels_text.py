@@ -14,6 +14,7 @@ from pktlab.columns.kernels_bits import address_of, load64, put, reversed_bytes,
 
 __all__ = [
     "DECIMAL", "HEX", "IPV4", "IPV6", "MAC", "SKIP", "TEXT", "TIME", "WIDTHS", "WORD", "format_lines", "format_rows",
+    "mark_odd",
 ]  # fmt: skip
 
 DECIMAL, HEX, IPV4, MAC, IPV6, TIME, WORD = range(7)
@@ -213,19 +214,104 @@ def _number(base, op):
 
 
 @called
-def _may_stand(start, end, group, glances, ranges):
-    """Tell whether bytes may stand the glances of a group; none is always stood."""
-    for place in range(group.first, group.last):
-        if start + glances[place].offset + glances[place].width > end:
-            return False
-        word = reversed_bytes(load64(start + glances[place].offset))
-        number = np.int64(word >> np.uint64(64 - 8 * glances[place].width))
-        found = False
-        for each in range(glances[place].first, glances[place].last):
-            found |= ranges[each, 0] <= number and number <= ranges[each, 1]
-        if not found:
-            return False
-    return True
+def _may_stand(start, end, group, groups, glances, ranges):
+    """Tell whether bytes may stand the glances of a group, or of the other ones behind it; none is always stood."""
+    while group > 0:
+        stands = True
+        for place in range(groups[group].first, groups[group].last):
+            if start + glances[place].offset + glances[place].width > end:
+                stands = False
+                break
+            word = reversed_bytes(load64(start + glances[place].offset))
+            number = np.int64(word >> np.uint64(64 - 8 * glances[place].width))
+            found = False
+            for each in range(glances[place].first, glances[place].last):
+                found |= ranges[each, 0] <= number and number <= ranges[each, 1]
+            if not found:
+                stands = False
+                break
+        if stands:
+            return True
+        group = np.int64(groups[group].other)
+    return False
+
+
+@inlined
+def _look(
+    packet, base, starts, captured, places, payloads, verdicts, found, expected,
+    phrases, hints, suggestions, groups, glances, ranges, steps, order,
+):  # fmt: skip
+    """Put the headers of a packet in `order`; return how many, or 0 if the exact reader has to say what it is."""
+    rows = len(phrases) - 1
+    told, is_plain = 0, places[rows, packet] < 0
+    for row in range(rows):
+        place = places[row, packet]
+        if place >= 0:
+            into = told
+            while into > 0 and places[order[into - 1], packet] > place:
+                order[into] = order[into - 1]
+                into -= 1
+            order[into] = row
+            told += 1
+            if phrases[row].steps >= 0:
+                start = base + starts[packet] + place
+                option = start + phrases[row].size
+                end = option + _number(start, hints[phrases[row].tail])
+                while option < end:
+                    pair = np.int64(load64(option) & np.uint64(0xFFFF))
+                    step = np.int64(steps[phrases[row].steps, pair & 255, 256])
+                    if step == 0 and option + 1 < end:
+                        step = np.int64(steps[phrases[row].steps, pair & 255, pair >> 8])
+                    if step == 255:
+                        break
+                    option += step
+                    if step == 0 or option > end:
+                        is_plain = False
+                        break
+            judged = phrases[row].judged
+            if judged >= 0:
+                verdict = verdicts[judged, packet]
+                is_plain &= verdict > 0 and verdict != BAD
+                is_plain &= verdict != GOOD or found[judged, packet] != 0xFFFF or expected[judged, packet] != 0
+    if told == 0 or not is_plain:
+        return 0
+    # ---- what may be behind the last one
+    row = order[told - 1]
+    start = base + starts[packet] + places[row, packet]
+    if phrases[row].guesses:
+        behind = start + phrases[row].size
+        if phrases[row].tail >= 0:
+            behind += _number(start, hints[phrases[row].tail])
+        end = behind + payloads[row, packet]
+        if payloads[row, packet] < 0:
+            end = base + starts[packet] + captured[packet]
+        if behind < end:
+            is_suggested = False
+            for hint in range(phrases[row].hint_first, phrases[row].hint_last):
+                number = _number(start, hints[hint])
+                if 0 <= number < hints[hint].last:
+                    group = np.int64(suggestions[hints[hint].first + number])
+                    is_suggested |= group > 0 and _may_stand(behind, end, group, groups, glances, ranges)
+            byte = np.int64(load64(behind) & np.uint64(255))
+            group = np.int64(suggestions[phrases[row].by_byte + byte])
+            if is_suggested or (group > 0 and _may_stand(behind, end, group, groups, glances, ranges)):
+                return 0
+    return told
+
+
+@kernel
+def mark_odd(
+    data, starts, captured, places, payloads, verdicts, found, expected, count,
+    phrases, hints, suggestions, groups, glances, ranges, steps, order, asked,
+):  # fmt: skip
+    """Mark, in `asked`, the packets of which the exact reader has to say what they are; as `format_lines`."""
+    base = address_of(data)
+    for packet in range(count):
+        if not asked[packet]:
+            asked[packet] = _look(
+                packet, base, starts, captured, places, payloads, verdicts, found, expected,
+                phrases, hints, suggestions, groups, glances, ranges, steps, order,
+            ) == 0  # fmt: skip
 
 
 @kernel
@@ -255,67 +341,19 @@ def format_lines(
     """
     base, begin, text = address_of(data), address_of(out), address_of(texts)
     at, limit = begin, begin + out.size - most
-    rows = len(phrases) - 1
     for packet in range(count):
         ends[packet] = at - begin
         if asked[packet]:
             continue
-        # ---- the headers, outermost first
-        told, is_plain = 0, places[rows, packet] < 0 and at <= limit
-        for row in range(rows):
-            place = places[row, packet]
-            if place >= 0:
-                into = told
-                while into > 0 and places[order[into - 1], packet] > place:
-                    order[into] = order[into - 1]
-                    into -= 1
-                order[into] = row
-                told += 1
-                if phrases[row].steps >= 0:
-                    start = base + starts[packet] + place
-                    option = start + phrases[row].size
-                    end = option + _number(start, hints[phrases[row].tail])
-                    while option < end:
-                        pair = np.int64(load64(option) & np.uint64(0xFFFF))
-                        step = np.int64(steps[phrases[row].steps, pair & 255, 256])
-                        if step == 0 and option + 1 < end:
-                            step = np.int64(steps[phrases[row].steps, pair & 255, pair >> 8])
-                        if step == 255:
-                            break
-                        option += step
-                        if step == 0 or option > end:
-                            is_plain = False
-                            break
-                judged = phrases[row].judged
-                if judged >= 0:
-                    verdict = verdicts[judged, packet]
-                    is_plain &= verdict > 0 and verdict != BAD
-                    is_plain &= verdict != GOOD or found[judged, packet] != 0xFFFF or expected[judged, packet] != 0
-        if told == 0 or not is_plain:
+        told = 0
+        if at <= limit:
+            told = _look(
+                packet, base, starts, captured, places, payloads, verdicts, found, expected,
+                phrases, hints, suggestions, groups, glances, ranges, steps, order,
+            )  # fmt: skip
+        if told == 0:
             asked[packet] = True
             continue
-        # ---- what may be behind the last one
-        row = order[told - 1]
-        start = base + starts[packet] + places[row, packet]
-        if phrases[row].guesses:
-            behind = start + phrases[row].size
-            if phrases[row].tail >= 0:
-                behind += _number(start, hints[phrases[row].tail])
-            end = behind + payloads[row, packet]
-            if payloads[row, packet] < 0:
-                end = base + starts[packet] + captured[packet]
-            if behind < end:
-                is_suggested = False
-                for hint in range(phrases[row].hint_first, phrases[row].hint_last):
-                    number = _number(start, hints[hint])
-                    if 0 <= number < hints[hint].last:
-                        group = suggestions[hints[hint].first + number]
-                        is_suggested |= group > 0 and _may_stand(behind, end, groups[group], glances, ranges)
-                byte = np.int64(load64(behind) & np.uint64(255))
-                group = suggestions[phrases[row].by_byte + byte]
-                if is_suggested or (group > 0 and _may_stand(behind, end, groups[group], glances, ranges)):
-                    asked[packet] = True
-                    continue
         # ---- number and time
         for _ in range(_count_digits(first + packet), number_width):
             at = put(at, 32)

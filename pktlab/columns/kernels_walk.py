@@ -76,7 +76,8 @@ def walk(
     pieces : fragments go to the exact reader
     lanes, numbers, order, told, waiting, turns : room to work in, see `scan.Walked`
     places : int32, shape (slots, packets): where the first header of a kind starts in its packet; given as -1
-    payloads : int32, of the same shape: bytes behind that header that belong to it; -1 where some are not there
+    payloads : int32, of the same shape: bytes behind that header that belong to it; where some are not there, ``~`` of
+        those that are
     status : uint8 a packet, EXACT or 0
     verdicts : uint8, given as 0, and found, expected : uint16, shape (judged, packets)
     codes : int64, shape (judged,), given as 0: a bit for each verdict that was given
@@ -272,7 +273,8 @@ def _note(kind, heads, slot, every, lanes, group, rows, size, numbers, places, p
         if slot >= 0 and where[lane.packet] < 0:
             where[lane.packet] = lane.pos - lane.start
             lacks = lane.overrun or lane.ip_overrun or (lane.cut and lane.at_buffer)
-            sizes[lane.packet] = -1 if lacks else lane.behind - lane.pos - lane.header_len
+            there = lane.behind - lane.pos - lane.header_len
+            sizes[lane.packet] = ~there if lacks else there
         elif slot >= 0 and every:
             status[lane.packet] = EXACT
             continue

@@ -16,7 +16,7 @@ import numpy as np
 from pktlab.capture import CaptureReader
 from pktlab.columns import kernels_text
 from pktlab.columns.phrases import compile_scripts, script_of
-from pktlab.columns.plan import plan_for_lines
+from pktlab.columns.plan import plan_for_headers
 from pktlab.columns.rules import LEAF, compile_rules
 from pktlab.columns.scan import VERDICTS, Scan, Walked
 from pktlab.columns.tails import steps_of
@@ -28,7 +28,7 @@ from pktlab.wire.packet import FOLLOWS, INSTEAD, LINK_LAYERS, LINK_TYPES
 from pktlab.wire.text import TAGS, mark
 from pktlab.wire.verdict import Judgement
 
-__all__ = ["LinePrinter", "Printed"]
+__all__ = ["LinePrinter", "Printed", "guessed_kinds"]
 
 Array = np.ndarray[Any, Any]
 _FAR_NS = 1 << 62
@@ -65,7 +65,7 @@ class LinePrinter:
         kinds = [kind for kind in rules.kinds if kind is not None and _is_told(kind) and script_of(kind)]
         said = [kind for kind in kinds if rules.heads[rules.numbers[kind]]["walked"] > LEAF]
         tails = {kind: steps for kind in said if (steps := steps_of(kind)) is not None}
-        self.plan = plan_for_lines(rules, said, _guessed(bindings), tails)
+        self.plan = plan_for_headers(rules, said, silent=LINK_LAYERS, guessed=guessed_kinds(bindings), tails=tails)
         judged = {kind: int(self.plan.judged[rules.numbers[kind]]) for kind in said}
         marks = [[_mark(protocol, code) for code in range(8)] for protocol in self.plan.protocols]
         self._scripts = compile_scripts(rules, said, tails, judged, marks)
@@ -131,12 +131,13 @@ def _is_told(kind: type[Header]) -> bool:
     return kind not in LINK_LAYERS or kind in TAGS
 
 
-def _guessed(bindings: Sequence[Binding]) -> set[type[Header]]:
+def guessed_kinds(bindings: Sequence[Binding]) -> set[type[Header]]:
     """Return the headers that are met only where a port or a first byte suggests them."""
     guessed: set[type[Header]] = set()
     known = {binding.protocol for binding in bindings} | {other for each in INSTEAD.values() for _, other in each}
     for rule in FOLLOWS.values():
-        (known if rule.first is None else guessed).update((*rule.table.values(), *(rule.first or {}).values()))
+        by_first = [kind for several in (rule.first or {}).values() for kind in several]
+        (known if rule.first is None else guessed).update((*rule.table.values(), *by_first))
         known.update((rule.version or {}).values(), () if rule.otherwise is None else (rule.otherwise,))
     for start in LINK_TYPES.values():
         known.update((start,) if isinstance(start, type) else start.values())

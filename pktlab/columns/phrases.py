@@ -27,7 +27,7 @@ from pktlab.wire.rows import Row
 from pktlab.wire.text import escape
 from pktlab.wire.values import View
 
-__all__ = ["Scripts", "compile_scripts", "script_of"]
+__all__ = ["Scripts", "compile_looks", "compile_scripts", "script_of"]
 
 OP = np.dtype(
     [
@@ -58,8 +58,8 @@ PHRASE = np.dtype(
     ]
 )
 """What a kind of header says, and how what is behind it is guessed."""
-GROUP = np.dtype([("first", "i4"), ("last", "i4")])
-"""Glances that all have to be stood."""
+GROUP = np.dtype([("first", "i4"), ("last", "i4"), ("other", "i4")])
+"""Glances that all have to be stood, or those of the `other` group; 0 is none."""
 GLANCE = np.dtype([("offset", "i4"), ("width", "i4"), ("first", "i4"), ("last", "i4")])
 _ADDRESSES = {"ipv4": kernels_text.IPV4, "mac": kernels_text.MAC, "ipv6": kernels_text.IPV6}
 _MAX_WORDS, _MAX_NUMBER = 1 << 14, 1 << 62
@@ -115,14 +115,23 @@ def compile_scripts(
         first, width = len(compiler.ops), compiler.say(kind)
         widths.append(width + 1)
         phrase = {"op_first": first, "op_last": len(compiler.ops), "judged": judged.get(kind, -1)}
-        assert rules.heads[rules.numbers[kind]]["walked"] == WALKED
-        phrase |= {"size": int(rules.heads[rules.numbers[kind]]["size"]), "steps": -1, "tail": -1}
-        phrase |= {**compiler.tail(kind, tails.get(kind)), **compiler.guess(kind)}
-        for name, value in phrase.items():
+        for name, value in {**phrase, **compiler.looks(rules, kind, tails.get(kind))}.items():
             phrases[name][row] = value
     marked = np.array([[compiler.text(mark) for mark in row] for row in marks], np.int32)
     longest = [max(len(mark.encode()) for mark in row) for row in marks]
     return Scripts((phrases, *compiler.arrays(marked)), sum(widths) + sum(longest))
+
+
+def compile_looks(
+    rules: Rules, kinds: Sequence[type[Header]], tails: Mapping[type[Header], Array]
+) -> tuple[Array, ...]:
+    """Return what `kernels_text.mark_odd` is given, for headers that need not say anything; as `compile_scripts`."""
+    compiler = _Compiler()
+    phrases = np.zeros(len(kinds) + 1, PHRASE)
+    for row, kind in enumerate(kinds):
+        for name, value in {"judged": -1, **compiler.looks(rules, kind, tails.get(kind))}.items():
+            phrases[name][row] = value
+    return phrases, *compiler.arrays(np.zeros((1, 1, 2), np.int32))[4:]
 
 
 class _Compiler:
@@ -132,11 +141,11 @@ class _Compiler:
         self.texts = bytearray()
         self.hints: list[tuple[int, ...]] = []
         self.suggestions: list[int] = []
-        self.groups: list[tuple[int, int]] = [(0, 0)]  # 0 stands for none
+        self.groups: list[tuple[int, int, int]] = [(0, 0, 0)]  # 0 stands for none
         self.glances: list[tuple[int, int, int, int]] = []
         self.ranges: list[tuple[int, int]] = []
         self.steps: list[Array] = []
-        self._group_at: dict[tuple[Glance, ...], int] = {}
+        self._group_at: dict[tuple[tuple[Glance, ...], int], int] = {}
         self._text_at: dict[str, tuple[int, int]] = {}
 
     def arrays(self, marks: Array) -> tuple[Array, ...]:
@@ -227,6 +236,13 @@ class _Compiler:
 
     # ---- what is behind
 
+    def looks(self, rules: Rules, kind: type[Header], steps: Array | None) -> dict[str, int]:
+        """Compile how a header is told from one that only the exact reader can read."""
+        assert rules.heads[rules.numbers[kind]]["walked"] == WALKED
+        found = {"size": int(rules.heads[rules.numbers[kind]]["size"]), "steps": -1, "tail": -1}
+        guess = self.guess(kind)
+        return {**found, **guess, **(self.tail(kind, steps) if guess or steps is not None else {})}
+
     def tail(self, kind: type[Header], steps: Array | None) -> dict[str, int]:
         """Compile how long the tail of a header is, and how it is read."""
         bounded = [one.subcon for one in kind.schema.tail if isinstance(one.subcon, Bounded)]
@@ -246,29 +262,36 @@ class _Compiler:
             return {}
         found = {"guesses": 1, "by_byte": self.suggest(rule.first, 256), "hint_first": len(self.hints)}
         places = max(rule.table, default=-1) + 1
-        table = self.suggest(rule.table, places)
+        table = self.suggest({value: (kind,) for value, kind in rule.table.items()}, places)
         for name in (rule.by,) if isinstance(rule.by, str) else rule.by:
             row = kind.schema.declared[name].row
             self.hints.append((0, table, places, row.offset or 0, *bits_of(row), 0))
         found["hint_last"] = len(self.hints)
         return found
 
-    def suggest(self, table: Mapping[int, type[Header]], size: int) -> int:
+    def suggest(self, table: Mapping[int, tuple[type[Header], ...]], size: int) -> int:
         """Return where the groups of glances of what a table suggests stand."""
         first = len(self.suggestions)
-        self.suggestions += [self.group(table[value].glances) if value in table else 0 for value in range(size)]
+        self.suggestions += [self.either(table.get(value, ())) for value in range(size)]
         return first
 
-    def group(self, glances: tuple[Glance, ...]) -> int:
-        """Return the number of a group of glances; an empty one is always stood."""
-        if glances not in self._group_at:
+    def either(self, kinds: Sequence[type[Header]]) -> int:
+        """Return the group of what any of the headers has to look like; 0 if there is none."""
+        group = 0
+        for kind in reversed(kinds):
+            group = self.group(kind.glances, group)
+        return group
+
+    def group(self, glances: tuple[Glance, ...], other: int) -> int:
+        """Return the number of a group of glances, or of another group; an empty one is always stood."""
+        if (glances, other) not in self._group_at:
             first = len(self.glances)
             for one in glances:
                 self.glances.append((one.offset, one.width, len(self.ranges), len(self.ranges) + len(one.ranges)))
                 self.ranges += one.ranges
-            self._group_at[glances] = len(self.groups)
-            self.groups.append((first, len(self.glances)))
-        return self._group_at[glances]
+            self._group_at[glances, other] = len(self.groups)
+            self.groups.append((first, len(self.glances), other))
+        return self._group_at[glances, other]
 
 
 def is_fixed(kind: type[Header], row: Row) -> bool:

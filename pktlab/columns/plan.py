@@ -18,11 +18,10 @@ from pktlab.columns.terms import is_number
 from pktlab.wire.coverage import checksum_field
 from pktlab.wire.header import Header
 from pktlab.wire.ipsec import Esp
-from pktlab.wire.packet import LINK_LAYERS
 from pktlab.wire.rows import Row
 from pktlab.wire.table import is_known, is_layout, nodes_of
 
-__all__ = ["Place", "Plan", "plan_for", "plan_for_lines", "rows_inside"]
+__all__ = ["Place", "Plan", "plan_for", "plan_for_headers", "rows_inside"]
 
 Array = np.ndarray[Any, Any]
 _MAX_BITS = 62
@@ -81,18 +80,26 @@ def plan_for(
     return _Planner(rules, every).plan(names, tuple(layers), sums, pieces)
 
 
-def plan_for_lines(
-    rules: Rules, said: Iterable[type[Header]], guessed: Iterable[type[Header]], tails: Iterable[type[Header]]
+def plan_for_headers(
+    rules: Rules,
+    said: Sequence[type[Header]],
+    *,
+    silent: Iterable[type[Header]] = (),
+    guessed: Iterable[type[Header]] = (),
+    tails: Iterable[type[Header]] = (),
+    names: Sequence[str] = (),
 ) -> Plan:
     """Return the plan that walks every header and judges every checksum.
 
     Parameters
     ----------
-    said : headers that lines speak of: each has a row of `Plan.slots` of its own, in that order. All others share the
-        row behind them, but those of the link, which have none
-    guessed : headers that are not looked for; tails : headers whose tail is looked after elsewhere
+    said : headers that have a row of `Plan.slots` of their own, in that order; all others share the row behind them,
+        but those that are `silent`, which have none
+    guessed : headers that are not looked for; tails : headers whose tail is looked after elsewhere, or says nothing
+    names : of fields whose places are wanted
     """
-    return _Planner(rules, every=True).plan_for_lines(list(said), frozenset(guessed), frozenset(tails))
+    planner = _Planner(rules, every=True)
+    return planner.plan_for_headers(list(said), frozenset(silent), frozenset(guessed), frozenset(tails), names)
 
 
 class _Planner:
@@ -119,15 +126,18 @@ class _Planner:
             pieces or bool(protocols),
         )  # fmt: skip
 
-    def plan_for_lines(
-        self, said: list[type[Header]], guessed: frozenset[type[Header]], tails: frozenset[type[Header]]
-    ) -> Plan:
+    def plan_for_headers(
+        self, said: list[type[Header]], silent: frozenset[type[Header]], guessed: frozenset[type[Header]],
+        tails: frozenset[type[Header]], names: Sequence[str],
+    ) -> Plan:  # fmt: skip
         """Give each header the same bit: all that matters is whether any is left."""
+        self.slot_count = len(said) + 1
         for number, kind in self.kinds():
             if kind in said:
                 self.slots[number] = said.index(kind)
-            elif kind not in guessed and kind not in LINK_LAYERS:
+            elif kind not in guessed | silent:
                 self.slots[number] = len(said)
+        places = {name: self.field(name) for name in names}
         protocols = self.checksums(None)
         for number, kind in self.kinds():
             self.here[number] = int(kind not in guessed)
@@ -135,7 +145,7 @@ class _Planner:
         reach = self.rules.reach(self.here)
         return Plan(
             self.rules, np.array(self.here, np.int64), np.array(self.deep, np.int64), reach, self.slots, self.judged,
-            1, True, {}, protocols, True,
+            1, True, places, protocols, True,
         )  # fmt: skip
 
     def new_bit(self) -> int:

@@ -11,7 +11,7 @@ can lie behind what is the closure of the same tables.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,9 +84,10 @@ _NOTHING = dict.fromkeys(("tail", "payload", "number", "need", "open", "unless",
 class Rules:
     """What kernels are given; kinds of headers are numbered from 1, and 0 is none.
 
-    heads : HEAD, shape (kinds + 1,); its numbers point into the arrays that follow
+    heads : HEAD, shape (kinds + choices + 1,); its numbers point into the arrays that follow. A choice is what a first
+        byte suggests, one header or several; it is numbered as a kind, but never walked
     tables : int16, kinds of headers by the values that lookups have
-    kinds : the header class of each number, None for 0
+    kinds : the header class of each number, None for 0 and for choices
     starts : by link type, (kind, 0) or (0, table by version)
     followers : by kind, what can lie right behind it or in its place
     """
@@ -144,8 +145,10 @@ class _Compiler:
     def __init__(self, bindings: Sequence[Binding]) -> None:
         self.bindings = bindings
         kinds = dict.fromkeys([*PROTOCOLS, *(binding.protocol for binding in bindings)])
-        self.kinds: tuple[type[Header] | None, ...] = (None, *kinds)
         self.numbers = {kind: number for number, kind in enumerate(kinds, 1)}
+        several = dict.fromkeys(some for rule in FOLLOWS.values() for some in (rule.first or {}).values())
+        self.choices = {some: number for number, some in enumerate(several, len(kinds) + 1)}
+        self.kinds: tuple[type[Header] | None, ...] = (None, *kinds, *(None for _ in several))
         self.known = Numbers()
         self.branches: list[tuple[int, int]] = []
         self.lookups: list[tuple[int, int, int]] = []
@@ -175,8 +178,14 @@ class _Compiler:
             self.kinds,
             self.numbers,
             starts,
-            tuple(frozenset() if kind is None else frozenset(self.followers(kind)) for kind in self.kinds),
+            tuple(map(frozenset, self.all_followers())),
         )
+
+    def all_followers(self) -> Iterator[Iterable[int]]:
+        """Yield by number what can follow a kind, and what a choice is between."""
+        chosen = {number: [self.numbers[kind] for kind in some] for some, number in self.choices.items()}
+        for number, kind in enumerate(self.kinds):
+            yield chosen.get(number, ()) if kind is None else self.followers(kind)
 
     def start(self, first: type[Header] | Mapping[int, type[Header]]) -> tuple[int, int]:
         """Return the kind that packets of a link type start with, or the table that tells by version."""
@@ -275,7 +284,7 @@ class _Compiler:
         if rule.version is not None:
             head["version"] = self.table(rule.version, 16)
         if rule.first is not None:
-            head["first_byte"] = self.table(rule.first, 256)
+            head["first_byte"] = self.choice_table(rule.first)
         head["quotes"] = int(rule.quotes)
         return head
 
@@ -287,10 +296,24 @@ class _Compiler:
             for value, follower in entries.items():
                 if 0 <= value < size:
                     table[value] = self.numbers[follower]
-            self._table_at[key] = self._tables_len
-            self.tables.append(table)
-            self._tables_len += size
+            self.put(key, table)
         return self._table_at[key]
+
+    def choice_table(self, entries: Mapping[int, tuple[type[Header], ...]]) -> int:
+        """Return where the choices that first bytes leave stand in `tables`."""
+        key = id(entries), 256
+        if key not in self._table_at:
+            table = np.zeros(256, np.int16)
+            for value, some in entries.items():
+                table[value] = self.choices[some]
+            self.put(key, table)
+        return self._table_at[key]
+
+    def put(self, key: tuple[int, int], table: Array) -> None:
+        """Add a table, to be found under `key`."""
+        self._table_at[key] = self._tables_len
+        self.tables.append(table)
+        self._tables_len += len(table)
 
     def addresses(self, kind: type[Header]) -> dict[str, int]:
         """Return what a pseudo-header takes from a header."""
@@ -325,7 +348,8 @@ class _Compiler:
         found |= {binding.protocol for binding in self.bindings if binding.layer == kind.layer}
         rule = FOLLOWS.get(kind)
         if rule is not None:
-            found |= {*rule.table.values(), *(rule.version or {}).values(), *(rule.first or {}).values()}
+            found |= {*rule.table.values(), *(rule.version or {}).values()}
+            found |= {other for several in (rule.first or {}).values() for other in several}
             found |= {rule.otherwise} if rule.otherwise is not None else set()
         return {self.numbers[other] for other in found}
 

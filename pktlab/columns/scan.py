@@ -130,8 +130,17 @@ class Walked:
             )  # fmt: skip
         return halves
 
+    def headers(self, places: list[Place]) -> Array:
+        """Return where a header starts in its packet, int64, -1 where it has none."""
+        found = np.full(self.count, -1, np.int64)
+        for place in places:
+            starts = self._places[place.slot, : self.count]
+            takes = (starts >= 0) & ((found < 0) | (starts < found))
+            found[takes] = starts[takes]
+        return found
+
     def payloads(self, places: list[Place]) -> tuple[Array, Array]:
-        """Return how many bytes lie behind a header, int64, -1 if not all are there; and which packets have it."""
+        """Return how many bytes lie behind a header, int64, under 0 if some are missing; and which packets have it."""
         values, origins = np.zeros(self.count, np.int64), np.full(self.count, -1, np.int32)
         for place in places:
             starts = self._places[place.slot, : self.count]

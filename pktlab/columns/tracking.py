@@ -21,13 +21,16 @@ from pktlab.flows import Flow, FlowKey, FlowTable, Seen, Transport, tell_of_evic
 from pktlab.wire.dissection import Dissection
 from pktlab.wire.values import ipv4_text, ipv6_text
 
-__all__ = ["TRACKED", "Tracker", "keys_of", "seen_of", "told_of"]
+__all__ = [
+    "ENDS", "TRACKED", "Tracker", "ends_of", "key_of", "keys_of", "seen_of", "side_of", "sides_of", "told_of",
+]  # fmt: skip
 
 Array = np.ndarray[Any, Any]
-TRACKED = (
-    "ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "tcp.srcport", "tcp.dstport", "tcp.seq_raw", "tcp.ack_raw",
-    "tcp.flags", "udp.srcport", "udp.dstport",
+ENDS = (
+    "ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "tcp.srcport", "tcp.dstport", "udp.srcport", "udp.dstport",
 )  # fmt: skip
+"""The fields that tell who talks to whom."""
+TRACKED = (*ENDS, "tcp.seq_raw", "tcp.ack_raw", "tcp.flags")
 """The fields that conversations are told by."""
 _PROTOCOLS = {"tcp": 1, "udp": 2}
 _SPARE = max_packets(WINDOW_LEN) + 1  # rows that are finished and not yet freed; more than a window has packets
@@ -36,32 +39,36 @@ _IPV4 = 0xFFFF << 48
 _IPV4_KEY = _IPV4 - (1 << 64)
 
 
-def keys_of(walked: Walked) -> tuple[Array, Array]:
-    """Return the packets of a window as the kernel takes them, and which of them are for the exact reader.
+def ends_of(walked: Walked) -> tuple[Array, Array]:
+    """Return who talks to whom, in the rows that the kernel has for it; and which packets are for the exact reader.
 
-    walked : by a plan for `TRACKED`, every occurrence of them, and with fragments left to the exact reader
+    walked : by a plan for `ENDS`, every occurrence of them, and with fragments left to the exact reader
     """
     places = walked.plan.places
     packets = np.zeros((kernel.PACKET_LEN, walked.count), np.int64)
-    ports: dict[str, list[tuple[Array, Array]]] = {
-        protocol: [walked.values([place]) for place in places[f"{protocol}.srcport"]] for protocol in _PROTOCOLS
-    }
     headers = np.zeros(walked.count, np.int8)
     for protocol, number in _PROTOCOLS.items():
-        for values, has in ports[protocol]:
+        for place in places[f"{protocol}.srcport"]:
+            values, has = walked.values([place])
             headers += has
             packets[kernel.PROTOCOL][has] = number
             packets[kernel.SRCPORT][has] = values[has]
         dstport, has = walked.values(places[f"{protocol}.dstport"])
         packets[kernel.DSTPORT][has] = dstport[has]
-    for row, name in ((kernel.SEQ, "tcp.seq_raw"), (kernel.ACK, "tcp.ack_raw"), (kernel.FLAGS, "tcp.flags")):
-        packets[row] = walked.values(places[name])[0]
     packets[kernel.SRC_HIGH : kernel.SRC_LOW + 1], both = _addresses(walked, places["ip.src"], places["ipv6.src"])
     packets[kernel.DST_HIGH : kernel.DST_LOW + 1], _ = _addresses(walked, places["ip.dst"], places["ipv6.dst"])
+    return packets, (headers > 1) | ((headers > 0) & both)
+
+
+def keys_of(walked: Walked) -> tuple[Array, Array]:
+    """Return the packets of a window as the kernel takes them; as `ends_of`, for which the plan is for `TRACKED`."""
+    packets, is_odd = ends_of(walked)
+    for row, name in ((kernel.SEQ, "tcp.seq_raw"), (kernel.ACK, "tcp.ack_raw"), (kernel.FLAGS, "tcp.flags")):
+        packets[row] = walked.values(walked.plan.places[name])[0]
     packets[kernel.MARKS] = kernel.ANALYSED | kernel.COUNTED
     packets[kernel.LENGTH] = walked.window.index.lengths[: walked.count]
     packets[kernel.TIME] = walked.window.index.times[: walked.count]
-    return packets, (headers > 1) | ((headers > 0) & both)
+    return packets, is_odd
 
 
 def _addresses(walked: Walked, old: list[Place], new: list[Place]) -> tuple[Array, Array]:
@@ -70,6 +77,35 @@ def _addresses(walked: Walked, old: list[Place], new: list[Place]) -> tuple[Arra
     is_ipv4 = by_ipv4[0] != 0
     has_ipv6 = walked.payloads(new)[1]
     return np.where(is_ipv4, by_ipv4, by_ipv6), is_ipv4 == has_ipv6
+
+
+def key_of(packets: Array, place: int) -> FlowKey:
+    """Return the ends of one of the packets that `ends_of` gives."""
+    one = packets[:, place].tolist()
+    return FlowKey(
+        "tcp" if one[kernel.PROTOCOL] == kernel.TCP else "udp",
+        _text(one[kernel.SRC_HIGH], one[kernel.SRC_LOW]), one[kernel.SRCPORT],
+        _text(one[kernel.DST_HIGH], one[kernel.DST_LOW]), one[kernel.DSTPORT],
+    )  # fmt: skip
+
+
+def side_of(key: FlowKey) -> int:
+    """Return 1 if the sender is the larger end, as the kernel orders them.
+
+    >>> side_of(FlowKey("tcp", "10.0.0.1", 4711, "10.0.0.2", 80))
+    0
+    """
+    return int((*_halves(key.src), key.srcport) > (*_halves(key.dst), key.dstport))
+
+
+def sides_of(packets: Array) -> Array:
+    """Return the same for each of the packets that `ends_of` gives, int64."""
+    sides: Array = packets[kernel.SRCPORT] > packets[kernel.DSTPORT]
+    for src, dst in ((kernel.SRC_LOW, kernel.DST_LOW), (kernel.SRC_HIGH, kernel.DST_HIGH)):
+        left, right = packets[src], packets[dst]
+        sides = np.where(left == right, sides, left > right)
+    as_numbers: Array = sides.astype(np.int64)
+    return as_numbers
 
 
 def told_of(name: str, packets: Array, told: Array) -> tuple[Array, Array]:

@@ -59,7 +59,9 @@ class SocketTally:
 class FlowTally:
     """One direction of a conversation, and the sockets that got its packets: how many each.
 
+    got : packets by the name of the socket, NOBODY where there is none
     asked : the listener that got its SYN, empty if none was seen; answer : what the host sent back by itself
+    dropped : why the host dropped one before it looked for a socket, empty if it dropped none
     """
 
     key: FlowKey
@@ -67,6 +69,19 @@ class FlowTally:
     rules: set[Rule] = field(default_factory=set)
     asked: str = ""
     answer: str = ""
+    dropped: str = ""
+
+    def document(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        key = self.key
+        return {
+            "flow": [key.protocol, key.src, key.srcport, key.dst, key.dstport],
+            "sockets": [{"demux.socket": name or None, "packets": count} for name, count in self.got.items()],
+            "demux.rules": sorted(map(str, self.rules)),
+            "demux.asked": self.asked or None,
+            "demux.answer": self.answer or None,
+            "demux.dropped": self.dropped or None,
+        }
 
 
 class Demuxed:
@@ -105,13 +120,13 @@ class Demuxed:
             if delivery is None:
                 self.others += 1
             elif delivery.match is not None:
-                self._count(packet, delivery)
+                self._count(packet, delivery, delivery.match)
+            elif delivery.is_dropped:
+                self._count(packet, delivery, Match(None, Rule.nobody))
             yield packet, delivery
         self._take_back({name for name in self.host.closed if name in self.sockets and name not in self.host.table})
 
-    def _count(self, packet: Packet, delivery: Delivery) -> None:
-        match = delivery.match
-        assert match is not None
+    def _count(self, packet: Packet, delivery: Delivery, match: Match) -> None:
         flow = self.flows.get(delivery.key)
         if flow is None and len(self.flows) < MAX_FLOWS:
             flow = self.flows[delivery.key] = FlowTally(delivery.key)
@@ -125,6 +140,8 @@ class Demuxed:
                     flow.asked = name
         if flow is None:
             self.more_flows += 1
+        elif delivery.is_dropped:
+            flow.dropped = flow.dropped or delivery.event
         else:
             flow.rules.add(match.rule)
             flow.answer = flow.answer or match.answer
@@ -144,8 +161,9 @@ class Demuxed:
     def document(self) -> dict[str, Any]:
         """Return the sums as JSON has them."""
         return {
-            "packets": self.packets, "others": self.others,
+            "packets": self.packets, "others": self.others, "more_flows": self.more_flows,
             "sockets": [one.document() for one in self.sockets.values()],
+            "flows": [one.document() for one in self.flows.values()],
         }  # fmt: skip
 
 

@@ -41,7 +41,8 @@ def _flow(flow: FlowTally, name: str, demuxed: Demuxed, shown: set[str]) -> list
     key, number = flow.key, flow.got[name]
     ends = f"{Endpoint(key.src, key.srcport)} → {Endpoint(key.dst, key.dstport)}"
     if name == NOBODY:
-        return [f"{ends}  {_count(number, 'packet')}{f', answered with {flow.answer}' if flow.answer else ''}"]
+        why = f", answered with {flow.answer}" if flow.answer else f", {flow.dropped}" if flow.dropped else ""
+        return [f"{ends}  {_count(number, 'packet')}{why}"]
     if flow.asked != name:
         return [f"{ends}  {_count(number, 'packet')}"]
     lines = [f"SYN {ends}"]

@@ -8,6 +8,8 @@ search: a hash of the four-tuple, with a secret of the kernel's, chooses among t
 listeners on this address, then on the wildcard, with scores of their own. A multicast or broadcast datagram is copied
 to every socket that fits.
 
+A listener that keeps as many connections as it may drops a SYN without an answer.
+
 A `SocketTable` has to be told in the order of the calls: `add` at bind, `connect`, `remove` at close.
 
 Spec: RFC 768; RFC 1122 section 4.1.3; RFC 9293 section 3.10.7. The rest is Linux's (net/ipv4/udp.c, inet_hashtables.c
@@ -18,9 +20,10 @@ table for UDP, which makes a difference only among several sockets connected to 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
+from pktlab.flows.accepting import AcceptQueues
 from pktlab.flows.bound import BoundSockets, pair_of
 from pktlab.flows.keys import FlowKey
 from pktlab.flows.match import Match, Rule, RunnerUp, why_not
@@ -41,6 +44,7 @@ class SocketTable(BoundSockets):
     ----------
     sockets : in the order in which they were bound
     networks : of the host, such as ``"192.0.2.0/24"``: their broadcast addresses are known as such
+    groups : that the host is known to be in, beside those that the sockets joined
 
     >>> table = SocketTable.of("udp:0.0.0.0:53", "udp:10.0.0.1:53", "udp:10.0.0.1:53,peer=10.0.0.9:4711")
     >>> for port in (4711, 4712):
@@ -49,7 +53,11 @@ class SocketTable(BoundSockets):
     udp:10.0.0.1:53 (address)
     """
 
-    def __init__(self, sockets: Sequence[Socket] = (), *, networks: Sequence[str] = ()) -> None:
+    def __init__(
+        self, sockets: Sequence[Socket] = (), *, networks: Sequence[str] = (), groups: Collection[Membership] = ()
+    ) -> None:
+        self.groups = frozenset(groups)
+        self._queues = AcceptQueues()
         super().__init__(tuple(sockets))
         self.broadcasts = {EVERYBODY} | {
             str(network[-1]) for network in (ipaddress.ip_network(one, strict=False) for one in networks)
@@ -78,6 +86,8 @@ class SocketTable(BoundSockets):
         flags = TcpFlags(0x002) if flags is None else flags
         to_group = self.is_to_several(key)
         rule, sockets = self._copies(key, dev) if to_group else self._one(key, dev)
+        if flags.syn and not flags.ack and len(sockets) == 1 and self.is_full(sockets[0]):
+            rule, sockets = Rule.queue_full, ()
         runners_up: tuple[RunnerUp, ...] = ()
         if explain:
             others = [one for one in self.sockets if one not in sockets]
@@ -97,7 +107,39 @@ class SocketTable(BoundSockets):
         mapped = "::ffff:" if listener.family == 6 and ":" not in key.dst else ""
         local = Endpoint(mapped + key.dst, key.dstport)
         peer = Endpoint(mapped + key.src, key.srcport)
-        return self.add(replace(listener, local=local, peer=peer, name=name))
+        child = replace(listener, local=local, peer=peer, backlog=None, name=name)
+        own_name = str(replace(listener, backlog=None))
+        if not name and listener.name.endswith(f" {own_name}"):  # it is called after its program
+            child = replace(child, name=f"{listener.name.removesuffix(own_name)}{child}")
+        child = self.add(child)
+        self._queues.put(listener, child.name)
+        return child
+
+    def is_full(self, socket: Socket) -> bool:
+        """Tell whether a socket is a listener that keeps no further connection until a program takes one."""
+        return self._queues.is_full(socket)
+
+    def take(self, listener: Socket) -> str:
+        """Return the name of the connection that `accept` gives a program; empty if none waits.
+
+        >>> table = SocketTable.of("tcp:0.0.0.0:80,backlog=0,name=web")
+        >>> keys = [FlowKey("tcp", "10.0.0.9", port, "10.0.0.1", 80) for port in (4711, 4712)]
+        >>> child = table.accept(table.named("web"), keys[0])
+        >>> print(table.lookup(keys[1], explain=False), table.take(table.named("web")) == child.name)
+        accept queue full True
+        """
+        return self._queues.take(listener)
+
+    def took(self, child: Socket) -> None:
+        """Note that a program has a connection, as what it sent shows."""
+        self._queues.took(child.name)
+
+    def remove(self, socket: Socket) -> None:
+        """Close a socket of the table, and with a listener the connections that nobody took of it."""
+        super().remove(socket)
+        for name in self._queues.close(socket.name):
+            if name in self:
+                super().remove(self.named(name))
 
     # ---- one socket gets it
 
@@ -162,9 +204,9 @@ class SocketTable(BoundSockets):
     def _has_joined(self, group: str, dev: str) -> bool:
         """Tell whether the host takes packets for a group off the interface: some socket joined it there."""
         wanted = {Membership(group), Membership(group, dev)} if dev else None
+        everybody = (self.groups, *(one.groups for one in self.sockets))
         return group in ALL_HOSTS or any(
-            one.groups & wanted if wanted else any(joined.group == group for joined in one.groups)
-            for one in self.sockets
+            joined & wanted if wanted else any(one.group == group for one in joined) for joined in everybody
         )
 
     def _fitting(self, key: FlowKey, dev: str) -> Iterator[Socket]:
@@ -194,6 +236,8 @@ def score(socket: Socket, key: FlowKey, dev: str) -> int:
 
 def _answer(key: FlowKey, flags: TcpFlags, rule: Rule, sockets: Sequence[Socket]) -> str:
     """Return what the host sends back by itself (RFC 1122 section 4.1.3.1, RFC 9293 section 3.10.7)."""
+    if rule is Rule.queue_full:
+        return ""
     if key.protocol == "udp":
         return "ICMP port unreachable" if rule is Rule.nobody else ""
     if flags.reset:

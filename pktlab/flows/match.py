@@ -24,6 +24,7 @@ class Rule(StrEnum):
     multicast = "multicast"  # every socket that fits gets a copy
     broadcast = "broadcast"
     nobody = "no socket"
+    queue_full = "accept queue full"  # the listener keeps no further connection
     not_a_member = "not a member"  # the host did not join the group
 
 
@@ -114,6 +115,8 @@ def _no_member(socket: Socket, group: str, dev: str) -> str:
 
 def _lost(socket: Socket, key: FlowKey, rule: Rule, winners: Sequence[Socket]) -> str:
     """Return why one that fits lost."""
+    if not winners and rule is Rule.queue_full and socket.backlog is not None:
+        return f"its accept queue is full: it keeps {socket.backlog + 1}, and drops the request"
     if not winners:
         return "the host is not in the group" if rule is Rule.not_a_member else "it takes no such packet"
     winner = winners[0]

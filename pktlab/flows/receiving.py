@@ -28,6 +28,7 @@ __all__ = ["Delivery", "ReceivingHost"]
 
 MAX_CONNECTIONS = 65_536
 """Connections and handshakes kept at a time, each; beyond it the oldest are forgotten."""
+_ACK = TcpFlags(0x010)
 MAX_SOCKETS = 2 * MAX_CONNECTIONS
 """Sockets that are inferred at most; a port scan asks for many."""
 
@@ -45,6 +46,11 @@ class Delivery:
     sent_by: Socket | None = None
     event: str = ""
 
+    @property
+    def is_dropped(self) -> bool:
+        """Whether the host drops it before it looks for a socket; `event` says why."""
+        return self.match is None and self.sent_by is None and self.event != ""
+
     def __str__(self) -> str:
         if self.sent_by is not None:
             said = f"sent by {self.sent_by.name}"
@@ -61,6 +67,8 @@ class ReceivingHost:
     Parameters
     ----------
     table : its sockets; None if they are to be inferred, those of every host at once
+    is_complete : whether the connections that there are already stand in the table, as they do in that of a running
+        machine; if not, a segment of one that nobody saw begin is taken for one of these
     addresses : of the host; if none are given, every packet that fits a socket is for it
     dev : the interface on which the packets come in, for sockets that are bound to one
 
@@ -71,16 +79,25 @@ class ReceivingHost:
     udp:0.0.0.0:69 (wildcard)
     """
 
-    def __init__(self, table: SocketTable | None = None, addresses: Collection[str] = (), dev: str = "") -> None:
+    def __init__(
+        self,
+        table: SocketTable | None = None,
+        addresses: Collection[str] = (),
+        dev: str = "",
+        *,
+        is_complete: bool = False,
+    ) -> None:
         self.infers = table is None
         self.table = SocketTable() if table is None else table
-        self.addresses = frozenset(addresses)
+        self.addresses: frozenset[str] = frozenset(addresses)
         self.dev = dev
+        self.is_complete = is_complete
         self.closed: dict[str, str] = {}
         """Sockets that were inferred and, as the answer shows, are not there; and the answer."""
         self._asked: dict[FlowKey, str] = {}  # whose SYN a listener got, by the name of the listener
         self._opened: set[str] = set()  # listeners with which a connection was made
         self._connections: dict[FlowKey, set[str]] = {}  # by the client's key: "in", "out" once a FIN went that way
+        self._seen: dict[FlowKey, bool] = {}  # of connections; True while it is a guess that there is one
 
     def take(self, packet: Dissection, *, explain: bool = False, dropped: str = "") -> Delivery | None:
         """Return what becomes of a packet; None if it is neither TCP nor UDP, or was cut before its ports.
@@ -104,6 +121,7 @@ class ReceivingHost:
         if not self._is_for_host(key):
             return Delivery(key)
         if dropped:
+            self._note(key)
             return Delivery(key, None, None, f"dropped: {dropped}")
         return self._receive(key, flags, explain)
 
@@ -114,32 +132,69 @@ class ReceivingHost:
         """Return the socket of the host that sent a packet; None if it comes from elsewhere."""
         if self.addresses and key.src not in self.addresses:
             return None
-        own = self.table.lookup(key.reversed(), dev=self.dev, explain=False).socket
+        own = self._owner(key.reversed())
         if own is None or key.dst in self.addresses:
             return None
         if self.addresses or own.peer is not None:
             return own
-        return own if self.table.lookup(key, dev=self.dev, explain=False).socket is None else None
+        return own if self._owner(key) is None else None
+
+    def _owner(self, key: FlowKey) -> Socket | None:
+        """Return the socket that packets of `key` belong to, whether it takes further ones or not."""
+        return self.table.lookup(key, dev=self.dev, flags=_ACK, explain=False).socket
 
     def _receive(self, key: FlowKey, flags: TcpFlags, explain: bool) -> Delivery:
         if key.protocol == "tcp":
             self._make_way(key, flags)
             if self._asked.get(key) in self.table and flags.ack and not flags.syn and not flags.reset:
                 return self._complete(key, flags, explain)
+        event = self._guess(key, flags)
         match = self.table.lookup(key, dev=self.dev, flags=flags, explain=explain)
-        event = ""
-        if key.protocol == "tcp" and match.socket is not None:
-            event = self._follow(key, flags, "in", match.socket)
+        if match.rule is Rule.queue_full:
+            event = "dropped: it has to be asked again"
+        elif key.protocol == "tcp" and match.socket is not None:
+            event = event or self._follow(key, flags, "in", match.socket)
         return Delivery(key, match, None, event)
 
+    def _guess(self, key: FlowKey, flags: TcpFlags) -> str:
+        """Make the socket of a connection that is older than what was seen; return in words that this was done."""
+        is_new = key.protocol == "tcp" and key not in self._seen
+        self._note(key)
+        if not is_new or self.infers or self.is_complete or flags.syn or flags.reset:
+            return ""
+        listener = self._owner(key)
+        if listener is None or not listener.is_listening or self.table.is_to_several(key):
+            return ""
+        self._accept(listener, key)
+        self._seen[key] = True
+        return "of a connection from before the capture, it seems"
+
+    def _note(self, key: FlowKey) -> None:
+        """Keep in mind that a connection was seen, so that what comes of it later is not taken for older."""
+        if key.protocol == "tcp":
+            self._seen.setdefault(key, False)
+            if len(self._seen) > MAX_CONNECTIONS:
+                del self._seen[next(iter(self._seen))]
+
     def _make_way(self, key: FlowKey, flags: TcpFlags) -> None:
-        """Let a SYN on a connection that both ends have closed begin a new one (RFC 9293 section 3.6.1)."""
-        if flags.syn and not flags.ack and self._connections.get(key) == {"in", "out"}:
-            self._forget(key)
+        """Let a SYN on a connection that both ends have closed begin a new one (RFC 9293 section 3.6.1).
+
+        A table that was read after the SYN came may hold the connection already that this SYN began.
+        """
+        if flags.syn and not flags.ack:
+            if self._connections.get(key) == {"in", "out"}:
+                self._forget(key)
+            elif self.is_complete and key not in self._connections:
+                self._remove_child(key)
 
     def _complete(self, key: FlowKey, flags: TcpFlags, explain: bool) -> Delivery:
         """Make the socket of a connection: the handshake is over, whether the program has called accept or not."""
-        self._accept(self.table.named(self._asked.pop(key)), key)
+        listener = self.table.named(self._asked[key])
+        if self.table.is_full(listener):
+            match = self.table.lookup(key, dev=self.dev, explain=explain)
+            return Delivery(key, match, None, "dropped: the client believes that it is connected")
+        del self._asked[key]
+        self._accept(listener, key)
         if flags.fin:
             self._connections[key].add("in")
         match = self.table.lookup(key, dev=self.dev, flags=flags, explain=explain)
@@ -162,22 +217,40 @@ class ReceivingHost:
         if key.protocol != "tcp":
             return ""
         if flags.reset:
-            if self.infers and way == "out" and self._asked.get(key) == own.name and own.name not in self._opened:
-                self._take_back(key, "RST")
-                return "so nobody listens there"
-            was_open = key in self._connections or self._asked.pop(key, None) is not None
-            self._forget(key)
-            return "reset: the connection's socket is gone" if was_open else ""
+            return self._reset(key, way, own)
+        if way == "out" and key in self._seen:
+            self._seen[key] = False
         if own.is_listening:
-            if way == "in" and flags.syn and not flags.ack:
-                self._ask(key, own)
-                return "asks for a connection"
-            if way == "out" and not flags.syn and key not in self._asked:
-                self._accept(own, key)
-                return "a connection from before the capture"
-        elif flags.fin and key in self._connections:
+            return self._follow_listener(key, flags, way, own)
+        if way == "out" and (flags.push or flags.fin):
+            self.table.took(own)  # no program sends before it has the connection
+        if flags.fin and key in self._connections:
             self._connections[key].add(way)
         return ""
+
+    def _follow_listener(self, key: FlowKey, flags: TcpFlags, way: str, own: Socket) -> str:
+        if way == "in" and flags.syn and not flags.ack:
+            self._ask(key, own)
+            return "asks for a connection"
+        if way == "out" and flags.syn and key not in self._asked:
+            self.table.take(own)
+            self._ask(key, own)
+        if way == "out" and not flags.syn and key not in self._asked:
+            self._accept(own, key)
+            return "a connection from before the capture"
+        return ""
+
+    def _reset(self, key: FlowKey, way: str, own: Socket) -> str:
+        if self.infers and way == "out" and self._asked.get(key) == own.name and own.name not in self._opened:
+            self._take_back(key, "RST")
+            return "so nobody listens there"
+        was_open = key in self._connections or self._asked.pop(key, None) is not None
+        was_guessed = way == "out" and self._seen.get(key, False)
+        self._forget(key)
+        if was_guessed:
+            self.closed[own.name] = "RST"
+            return "so there was no such connection"
+        return "reset: the connection's socket is gone" if was_open else ""
 
     def _ask(self, key: FlowKey, listener: Socket) -> None:
         self._asked[key] = listener.name
@@ -186,9 +259,25 @@ class ReceivingHost:
 
     def _forget(self, key: FlowKey) -> None:
         if self._connections.pop(key, None) is not None:
-            own = self.table.lookup(key, dev=self.dev, explain=False)
-            if own.rule is Rule.four_tuple and own.socket is not None:
-                self.table.remove(own.socket)
+            self._remove_child(key)
+
+    def renew(self, table: SocketTable) -> None:
+        """Go on with a table that was read anew; a connection in it whose handshake was not seen yet comes later."""
+        self.table = table
+        self._asked = {key: name for key, name in self._asked.items() if name in table}
+        for key in self._asked:
+            self._remove_child(key)
+        self._connections = {key: ends for key, ends in self._connections.items() if self._child(key) is not None}
+
+    def _child(self, key: FlowKey) -> Socket | None:
+        """Return the socket of the connection that packets of `key` belong to; None if there is no connection."""
+        own = self._owner(key)
+        return own if own is not None and own.peer is not None else None
+
+    def _remove_child(self, key: FlowKey) -> None:
+        own = self._child(key)
+        if own is not None:
+            self.table.remove(own)
 
     # ---- sockets that nobody told of
 
@@ -198,8 +287,8 @@ class ReceivingHost:
         if len(self.table) >= MAX_SOCKETS or (key.protocol == "tcp" and any(map(self.table.is_to_several, both_ways))):
             return
         for way in both_ways:
-            found = self.table.lookup(way, explain=False)
-            if found.socket is not None and (not found.socket.is_listening or flags.syn or way in self._asked):
+            found = self.table.lookup(way, flags=_ACK, explain=False).socket
+            if found is not None and (not found.is_listening or flags.syn or way in self._asked):
                 return
         if key.protocol == "udp":
             self.table.add(self._bound(key))

@@ -5,7 +5,8 @@
     udp:[::]:53,v6only,reuseport,name=dns      options, and what it is to be called
 
 Options: ``peer=ADDRESS:PORT``, ``dev=INTERFACE``, ``reuseaddr``, ``reuseport``, ``v6only``, ``member=GROUP`` (or
-``GROUP%INTERFACE``; may be repeated), ``multicast_all=0`` and ``name=TEXT``. A TCP socket without a peer listens.
+``GROUP%INTERFACE``; may be repeated), ``multicast_all=0``, ``backlog=N`` and ``name=TEXT``. A TCP socket without a peer
+listens; a backlog of N keeps N+1 connections that nobody has accepted.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ __all__ = ["Endpoint", "Membership", "Socket", "parse_socket"]
 
 MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")  # RFC 4291 section 2.5.5.2
 FLAGS = ("reuseaddr", "reuseport", "v6only")
-OPTIONS = (*FLAGS, "dev", "member", "multicast_all", "name", "peer")
+OPTIONS = (*FLAGS, "backlog", "dev", "member", "multicast_all", "name", "peer")
 
 
 class Endpoint(NamedTuple):
@@ -52,6 +53,7 @@ class Socket:
     protocol : ``"udp"`` or ``"tcp"``; local : what it is bound to; peer : what it is connected to
     dev : the only interface that it listens on; groups : multicast groups that it joined; multicast_all : whether it
     takes packets for groups that others on the host joined (``IP_MULTICAST_ALL``)
+    backlog : what a listener gave to `listen`; None if that is not known, or it is no listener
     name : what it is called; its notation, where nobody gave it a name
 
     >>> Socket("udp", Endpoint("0.0.0.0", 53)).takes(6), Socket("udp", Endpoint("::", 53)).takes(4)
@@ -67,6 +69,7 @@ class Socket:
     v6only: bool = False
     groups: frozenset[Membership] = frozenset()
     multicast_all: bool = True
+    backlog: int | None = None
     name: str = ""
 
     @property
@@ -108,6 +111,7 @@ class Socket:
         words += [word for word in FLAGS if getattr(self, word)]
         words += [f"member={one}" for one in sorted(self.groups)]
         words += [] if self.multicast_all else ["multicast_all=0"]
+        words += [] if self.backlog is None else [f"backlog={self.backlog}"]
         return ",".join(words)
 
 
@@ -159,9 +163,10 @@ def parse_socket(text: str) -> Socket:
     peer = _endpoint(text, given["peer"]) if "peer" in given else None
     made = Socket(
         protocol, local, peer, given.get("dev", ""), **dict.fromkeys(flags, True),
-        groups=frozenset(groups), multicast_all=given.get("multicast_all", "1") != "0", name=given.get("name", ""),
+        groups=frozenset(groups), multicast_all=given.get("multicast_all", "1") != "0",
+        backlog=_backlog(text, given["backlog"]) if "backlog" in given else None, name=given.get("name", ""),
     )  # fmt: skip
-    _check_families(text, made)
+    _check_fit(text, made)
     return made
 
 
@@ -178,11 +183,19 @@ def _check_option(text: str, name: str, has_value: bool) -> None:
         raise _wrong(text, f"{name} takes {'no' if name in FLAGS else 'a'} value")
 
 
-def _check_families(text: str, made: Socket) -> None:
+def _check_fit(text: str, made: Socket) -> None:
     if made.v6only and made.family == 4:
         raise _wrong(text, "v6only is for IPv6 sockets")
+    if made.backlog is not None and not made.is_listening:
+        raise _wrong(text, "a backlog is for TCP sockets that listen")
     if made.peer is not None and (":" in made.peer.address) != (made.family == 6):
         raise _wrong(text, f"{made.local.address} and {made.peer.address} are of different IP versions")
+
+
+def _backlog(text: str, value: str) -> int:
+    if not re.fullmatch("[0-9]{1,9}", value):
+        raise _wrong(text, f"backlog {value!r} is not a number from 0")
+    return int(value)
 
 
 def _endpoint(text: str, end: str) -> Endpoint:

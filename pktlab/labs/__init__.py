@@ -37,8 +37,8 @@ EXPERIMENTS: dict[str, Callable[[Lab], None]] = {
 """Every experiment, by the name that people ask for it by."""
 
 
-def run_experiment(name: str, folder: str) -> Outcome:
-    """Carry out an experiment, with its capture and picture in `folder`, and return what came of it.
+def run_experiment(name: str, folder: str | None = None) -> Outcome:
+    """Carry out an experiment, with its capture and picture in `folder` or a new one, and return what came of it.
 
     Raises
     ------

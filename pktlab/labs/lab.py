@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from inspect import cleandoc
@@ -59,8 +60,12 @@ class Lab:
         self.client, self.server = box["client"], box["server"]
         self.stack = stack
         self.checks: list[Check] = []
+        self.table = SocketTable(networks=("192.0.2.0/24",))
+        """The server's sockets as the model of the lookup knows them; filled when the picture is drawn."""
         self.sockets: list[Socket] = []
         """Those of the server, in the order in which they were bound."""
+        self._events: list[tuple[int, Callable[[], object]]] = []  # behind so many packets, this happened to the table
+        self._opened: dict[socket.socket, Socket] = {}
         self.addresses = {str(self.server.ipv4), str(self.server.ipv6), "198.51.100.2"}
         """Of the server; the last is that of its interface to a link."""
         self._recorder = recorder
@@ -69,15 +74,45 @@ class Lab:
         """Write down a claim, and whether it held."""
         self.checks.append(Check(text, bool(holds)))
 
-    def serve(self, text: str, *, backlog: int = 16) -> socket.socket:
+    def serve(self, text: str) -> socket.socket:
         """Open a socket of the server, written as for `pktlab demux --socket`; OSError if the kernel refuses it."""
         wanted = parse_socket(text)
-        made = self.stack.enter_context(open_socket(self.server, wanted, backlog=backlog))
+        made = self.stack.enter_context(open_socket(self.server, wanted))
         made.settimeout(PATIENCE_S)
         if wanted.peer is not None:
             made.connect(wanted.peer)
         self.sockets.append(wanted)
+        self._opened[made] = wanted
+        self._happened(lambda: self.table.add(wanted))
         return made
+
+    def shut(self, one: socket.socket) -> None:
+        """Close a socket that `serve` returned."""
+        one.close()
+        name = self._opened[one].name or str(self._opened[one])
+        self._happened(lambda: self.table.remove(self.table.named(name)))
+
+    def accept(self, listener: socket.socket) -> tuple[socket.socket, tuple[str, int]]:
+        """Take a connection of a listener that `serve` returned; it is closed with the experiment."""
+        child, sender = listener.accept()
+        self.stack.enter_context(child)
+        name = self._opened[listener].name or str(self._opened[listener])
+        self._happened(lambda: self.table.take(self.table.named(name)))
+        return child, sender
+
+    def _happened(self, event: Callable[[], object]) -> None:
+        """Note what a program did, behind the packets that the server had seen by then."""
+        self._events.append((len(self._recorder.records()), event))
+
+    def replayed(self, packets: list[Packet]) -> Iterator[Packet]:
+        """Yield packets, and let what the programs did happen to `table` between them."""
+        events = iter(self._events)
+        after, event = next(events, (None, None))
+        for number, packet in enumerate(packets):
+            while event is not None and after is not None and after <= number:
+                event()
+                after, event = next(events, (None, None))
+            yield packet
 
     def is_refused(self, text: str) -> bool:
         """Tell whether the kernel refuses a socket of the server because its place is taken."""
@@ -136,8 +171,11 @@ def is_empty(one: socket.socket) -> bool:
     return False
 
 
-def carry_out(name: str, experiment: Callable[[Lab], None], folder: str) -> Outcome:
-    """Run an experiment in a sandbox of its own; write ``NAME.pcapng`` and ``NAME.svg`` into `folder`."""
+def carry_out(name: str, experiment: Callable[[Lab], None], folder: str | None = None) -> Outcome:
+    """Run an experiment in a sandbox of its own; write ``NAME.pcapng`` and ``NAME.svg`` into `folder`.
+
+    Without a folder a new one is made, once there is something to write: one that is broken off leaves nothing.
+    """
     outcome = Outcome(name, claim_of(experiment))
     with ExitStack() as stack:
         box = stack.enter_context(Sandbox("client", "server"))
@@ -149,7 +187,8 @@ def carry_out(name: str, experiment: Callable[[Lab], None], folder: str) -> Outc
             lab.check(f"the experiment came to its end ({error})", False)
         records = recorder.records()
     outcome.checks = lab.checks
-    outcome.capture, outcome.picture = Path(folder) / f"{name}.pcapng", Path(folder) / f"{name}.svg"
+    place = Path(folder or tempfile.mkdtemp(prefix="pktlab-"))
+    outcome.capture, outcome.picture = place / f"{name}.pcapng", place / f"{name}.svg"
     with open_writer(outcome.capture, format="pcapng") as writer:
         for record in records:
             writer.write(record, recorder.interface_of(record))
@@ -168,8 +207,8 @@ def _picture(lab: Lab, packets: list[Packet], claim: str) -> str:
     """Return the picture of the server's sockets, as the model of the lookup sees them."""
     addresses = lab.addresses
     addresses |= {one.local.address for one in lab.sockets if not one.is_wildcard}
-    demuxed = Demuxed(ReceivingHost(SocketTable(lab.sockets, networks=("192.0.2.0/24",)), addresses, "eth0"))
-    for _ in demuxed.read(packets):
+    demuxed = Demuxed(ReceivingHost(lab.table, addresses, "eth0"))
+    for _ in demuxed.read(lab.replayed(packets)):
         pass
     return svg(demuxed, claim)
 

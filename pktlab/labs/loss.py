@@ -28,8 +28,7 @@ def round_trips(lab: Lab) -> None:
         stream = lab.visit("tcp")
         stream.connect(SERVER)
         stream.sendall(b"question")
-        child, _ = listener.accept()
-        lab.stack.enter_context(child)
+        child, _ = lab.accept(listener)
         child.sendall(child.recv(100).upper())
         lab.check("both got the answer", stream.recv(100) == b"QUESTION")
         by_tcp = _crossings(relay, so_far)
@@ -61,8 +60,7 @@ def loss_and_order(lab: Lab) -> None:
         got = [int.from_bytes(datagrams.recv(10), "big") for _ in range(arriving)]
         stream = lab.visit("tcp")
         stream.connect(SERVER)
-        child, _ = listener.accept()
-        lab.stack.enter_context(child)
+        child, _ = lab.accept(listener)
         sent = b"".join(number.to_bytes(2, "big") * 50 for number in numbers)
         stream.sendall(sent)
         received = b""

@@ -23,8 +23,7 @@ def connection_sockets(lab: Lab) -> None:
     for _ in range(3):
         client = lab.visit("tcp")
         client.connect(_to(lab))
-        child, sender = listener.accept()
-        lab.stack.enter_context(child)
+        child, sender = lab.accept(listener)
         clients.append(client)
         children.append((child, sender))
     for number, client in enumerate(clients):
@@ -53,8 +52,7 @@ def same_source_port(lab: Lab) -> None:
         lab.visit("udp", address, 5000).sendto(address.encode(), _to(lab))
     heard = {}
     for _ in range(2):
-        child, sender = listener.accept()
-        lab.stack.enter_context(child)
+        child, sender = lab.accept(listener)
         heard[sender] = child.recv(100).decode()
     expected = {(first, 5000): first, (second, 5000): second}
     lab.check("two connections from port 5000, told apart by the address", heard == expected)
@@ -87,7 +85,7 @@ def closed_ports(lab: Lab) -> None:
 def backlog(lab: Lab) -> None:
     """Show that listen(n) keeps n+1 connections for accept; further clients stay in SYN_SENT and are counted."""
     length = 2
-    listener = lab.serve(f"tcp:0.0.0.0:{PORT}", backlog=length)
+    listener = lab.serve(f"tcp:0.0.0.0:{PORT},backlog={length}")
     before = _counter(lab, "ListenOverflows")
     clients = [lab.visit("tcp") for _ in range(length + 3)]
     for client in clients[: length + 1]:
@@ -99,8 +97,7 @@ def backlog(lab: Lab) -> None:
     lab.check(f"{length + 1} clients are connected", states[: length + 1] == [TCP_ESTABLISHED] * (length + 1))
     lab.check("the others wait in SYN_SENT", states[length + 1 :] == [TCP_SYN_SENT] * 2)
     lab.check("ListenOverflows counts them", _counter(lab, "ListenOverflows") >= before + 2)
-    child, _ = listener.accept()
-    lab.stack.enter_context(child)
+    lab.accept(listener)
     late = clients[length + 1]
     late.settimeout(5)  # the client repeats its SYN after a second
     late.connect_ex(_to(lab))
@@ -122,8 +119,7 @@ def before_accept(lab: Lab) -> None:
     lab.check(
         "the kernel lists the connection", f":{PORT:04X} " in table and f":{end_of(client).port:04X} 01 " in table
     )
-    child, _ = listener.accept()
-    lab.stack.enter_context(child)
+    child, _ = lab.accept(listener)
     lab.check("accept finds the data waiting", child.recv(100) == b"before accept")
     lab.check("on the listener's port", end_of(child).port == end_of(listener).port)
 

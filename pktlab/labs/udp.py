@@ -104,7 +104,7 @@ def reuseaddr(lab: Lab) -> None:
     client = lab.visit("udp")
     client.sendto(b"one", _to(lab))
     lab.check("the last bound gets it", sockets[2].recv(100) == b"one")
-    sockets[2].close()
+    lab.shut(sockets[2])
     client.sendto(b"two", _to(lab))
     lab.check("when it is closed, the one before", sockets[1].recv(100) == b"two")
     lab.check("the first got nothing", is_empty(sockets[0]))

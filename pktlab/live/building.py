@@ -23,7 +23,7 @@ from pktlab.errors import PktlabError
 from pktlab.live.scapy_layers import Layers, Translated, quiet, scapy_module
 from pktlab.wire.notation import MAX_BYTES, MAX_PACKETS, Expression, Given, Layer, Random, Stack
 
-__all__ = ["Builder"]
+__all__ = ["Address", "Builder", "Constants", "group_mac"]
 
 _fields, _packets = scapy_module("fields"), scapy_module("packet")
 _l2, _inet6, _ntp = scapy_module("layers.l2"), scapy_module("layers.inet6"), scapy_module("layers.ntp")
@@ -57,6 +57,46 @@ def _name2addr(cls: Any, name: str) -> Any:
 _generators.Net.name2addr = classmethod(_name2addr)
 
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class Constants:
+    """What stands for what Scapy would ask the machine or the network; who asks them overrides this.
+
+    `goal` is where a packet goes, None if it does not say.
+    """
+
+    def source(self, version: int, goal: Address | None) -> str:
+        """Return the IP address that a packet comes from."""
+        if version == 6:
+            return "::1" if goal is not None and goal.is_loopback else "::"
+        return "127.0.0.1" if goal is not None and goal.is_loopback else "0.0.0.0"
+
+    def source_mac(self) -> str:
+        """Return the MAC address that a packet comes from."""
+        return _NO_MAC
+
+    def destination_mac(self, goal: Address | None) -> str:
+        """Return the group's address for multicast, else broadcast."""
+        return group_mac(goal) if goal is not None and goal.is_multicast else _BROADCAST
+
+    def named(self, name: str, version: int) -> str | None:
+        """Return the address that a name stands for; None if names are not looked up, or it stands for none."""
+        return None
+
+
+def group_mac(group: Address) -> str:
+    """Return the MAC address of a multicast group (RFC 1112 section 6.4, RFC 2464 section 7).
+
+    >>> group_mac(ipaddress.ip_address("224.0.0.251"))
+    '01:00:5e:00:00:fb'
+    """
+    raw = group.packed
+    if group.version == 4:
+        return bytes([1, 0, 0x5E, raw[1] & 0x7F, raw[2], raw[3]]).hex(":")
+    return (b"\x33\x33" + raw[-4:]).hex(":")
+
+
 class Builder:
     """Builds the packets of one expression; each error has its place there.
 
@@ -64,11 +104,13 @@ class Builder:
     ----------
     expression : what to build
     layers : the classes that its names stand for
+    answers : what stands where nothing is given
     """
 
-    def __init__(self, expression: Expression, layers: Layers) -> None:
+    def __init__(self, expression: Expression, layers: Layers, answers: Constants | None = None) -> None:
         self.expression = expression
         self.layers = layers
+        self.answers = answers or Constants()
         self.made = 0
 
     def packets(self, stack: Stack) -> list[tuple[type[Any], bytes]]:
@@ -98,7 +140,7 @@ class Builder:
 
     def bytes_of(self, packet: Any, stack: Stack) -> bytes:
         """Return the bytes of one packet, with constants where Scapy would ask."""
-        _settle(packet)
+        _settle(packet, self.answers)
         data = bytes(packet)
         self.made += len(data)
         if len(data) > MAX_BYTES or self.made > MAX_TOTAL:
@@ -138,10 +180,18 @@ class Builder:
         with self.told(given.at, f"{given.name} does not take this"):
             is_old = given.name in packet.deprecated_fields
             field = _bare(packet.get_field(packet._resolve_alias(given.name) if is_old else given.name), packet, value)
+            value = self.looked_up(field, value)
             wrong = _wrong_address(field, value) or _wrong_number(field, value)
             if wrong is not None:
                 raise self.expression.error(given.at, wrong)
             packet.setfieldval(given.name, value)
+
+    def looked_up(self, field: Any, value: Any) -> Any:
+        """Return the address that a name in an address field stands for; any other value as it is."""
+        version = 4 if isinstance(field, _fields.IPField) else 6 if isinstance(field, _fields.IP6Field) else 0
+        if not version or not isinstance(value, str) or _wrong_text(value, version) is None:
+            return value
+        return self.answers.named(value, version) or value
 
     def value(self, value: Any) -> Any:
         """Return a value as Scapy takes it: layers and random values are made, all else is as it is."""
@@ -270,36 +320,37 @@ def _one_size(value: Any) -> int:
     return _count(value) if isinstance(value, _packets.Packet) else 1
 
 
-def _settle(packet: Any) -> None:
-    """Write constants into the fields that would be asked for, in every layer and in the layers inside fields."""
+def _settle(packet: Any, answers: Constants) -> None:
+    """Write what stands for them into fields that would be asked for, in every layer and in layers inside fields."""
     layer = packet
     while not isinstance(layer, _packets.NoPayload):
         for field in layer.fields_desc:
             value = layer.getfieldval(field.name)
             if value is None:
-                constant = _constant(_bare(field, layer, value), layer)
+                constant = _constant(_bare(field, layer, value), layer, answers)
                 if constant is not None:
                     layer.fields[field.name] = constant
                     layer.raw_packet_cache = None
                 continue
             for inner in value if isinstance(value, list | tuple) else [value]:
                 if isinstance(inner, _packets.Packet):
-                    _settle(inner)
+                    _settle(inner, answers)
         layer = layer.payload
 
 
-def _constant(field: Any, layer: Any) -> Any:
+def _constant(field: Any, layer: Any, answers: Constants) -> Any:
     """Return what stands for what Scapy would ask the machine for; None if it would not."""
     if isinstance(field, _fields.SourceIPField | _fields.SourceIP6Field):
-        return _source(layer, field)
+        version = 6 if isinstance(field, _fields.SourceIP6Field) else 4
+        return answers.source(version, _destination(layer, _DESTINATION.get(field.name, "dst")))
     if isinstance(field, _l2.DestMACField):
-        return _destination_mac(layer.payload)
+        return answers.destination_mac(_destination(layer.payload, "dst"))
     if isinstance(field, _l2.SourceMACField):
-        return _NO_MAC
+        return answers.source_mac()
     return 0 if isinstance(field, _ntp.TimeStampField) else None
 
 
-def _destination(layer: Any, name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _destination(layer: Any, name: str) -> Address | None:
     """Return where a layer goes, as far as it says so."""
     if name not in {field.name for field in layer.fields_desc}:
         return None
@@ -309,21 +360,3 @@ def _destination(layer: Any, name: str) -> ipaddress.IPv4Address | ipaddress.IPv
         return ipaddress.ip_address(str(field.i2h(layer, value)))
     except ValueError:
         return None
-
-
-def _source(layer: Any, field: Any) -> str:
-    goal = _destination(layer, _DESTINATION.get(field.name, "dst"))
-    if isinstance(field, _fields.SourceIP6Field):
-        return "::1" if goal is not None and goal.is_loopback else "::"
-    return "127.0.0.1" if goal is not None and goal.is_loopback else "0.0.0.0"
-
-
-def _destination_mac(above: Any) -> str:
-    """Return the group's address for multicast (RFC 1112 section 6.4, RFC 2464 section 7), else broadcast."""
-    goal = _destination(above, "dst")
-    if goal is None or not goal.is_multicast:
-        return _BROADCAST
-    raw = goal.packed
-    if goal.version == 4:
-        return bytes([1, 0, 0x5E, raw[1] & 0x7F, raw[2], raw[3]]).hex(":")
-    return (b"\x33\x33" + raw[-4:]).hex(":")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from pktlab.alone import NO_LINK_TYPE
 from pktlab.capture import Record
@@ -16,6 +17,9 @@ from pktlab.packets import Packet
 from pktlab.wire.bindings import Binding, bind
 from pktlab.wire.header import Header
 from pktlab.wire.notation import MAX_PACKETS, Expression, read_expression
+
+if TYPE_CHECKING:
+    from pktlab.live.building import Constants
 
 __all__ = ["craft", "crafted"]
 
@@ -47,15 +51,19 @@ def craft(
 
 
 def crafted(
-    expression: Expression, *, seed: int | None = None, protocols: Mapping[str, type[Header]] | None = None
-) -> Iterator[Packet]:
-    """Yield the packets of an expression that was read; parameters and errors as for `craft`."""
+    expression: Expression, *, seed: int | None = None, protocols: Mapping[str, type[Header]] | None = None,
+    answers: Constants | None = None,
+) -> Iterator[Packet]:  # fmt: skip
+    """Yield the packets of an expression that was read; parameters and errors as for `craft`.
+
+    answers : what stands where nothing is given, for whoever asks the machine
+    """
     from pktlab.live.building import Builder
     from pktlab.live.scapy_layers import Layers
 
     own = protocols or {}
     bindings = tuple(bind(condition, header) for condition, header in own.items())
-    builder = Builder(expression, Layers(_classes(bindings)))
+    builder = Builder(expression, Layers(_classes(bindings)), answers)
     number = 0
     with _seeded(seed):
         for stack in expression.stacks:

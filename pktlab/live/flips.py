@@ -51,7 +51,7 @@ STRANGER = {4: "192.0.2.77", 6: "2001:db8::77"}  # the sender's addresses, which
 CONNECTION = {4: 7004, 6: 7006}  # the stranger's ports of the two connections
 FIRST_SEQ, SEND_SEQ = 1_000_000, 5_000_000
 WATCHED = re.compile(
-    r"(Ip|IpExt|Ip6|Icmp|Icmp6|Udp|Udp6|Tcp)(In(?!Octets|(No)?ECT|CE|Type)\w+|NoPorts\w*|ReasmReqds)|TcpOutRsts|rx_dropped"
+    r"(Ip|IpExt|Ip6|Icmp|Icmp6|Udp|Udp6|Tcp)(In(?!\w*Octets|(No)?ECT|CE|Type)\w+|NoPorts\w*|ReasmReqds)|TcpOutRsts|rx_dropped"
 )
 """Counters of what came in. What goes out follows from it, and answers are limited in their rate; that a fragment
 waited in vain is counted half a minute later."""

@@ -13,13 +13,14 @@ from __future__ import annotations
 import itertools
 import socket
 import struct
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
 
 from pktlab.flows.keys import FlowKey
-from pktlab.flows.sockets import Endpoint, Socket
+from pktlab.flows.sockets import Endpoint, Socket, unmapped
 from pktlab.live.host import Host, Interface
 from pktlab.live.inside import Tun, inside, opened_tun
 from pktlab.wire.dissection import dissect, first_header
@@ -41,15 +42,16 @@ MORE_ADDRESSES = ("10.9.0.2/24", "2001:db8:9::2/64")
 RAW_LINK_TYPE = 101
 SYN, ACK, SYN_ACK, RST, DATA = (TcpFlags(bits) for bits in (0x002, 0x010, 0x012, 0x004, 0x018))
 IP_MULTICAST_ALL, IPV6_MULTICAST_ALL = 49, 29  # include/uapi/linux/in.h and in6.h
+BACKLOG = 16
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
-def open_socket(host: Host, wanted: Socket, *, groups_on: str = "eth0", backlog: int = 16) -> socket.socket:
+def open_socket(host: Host, wanted: Socket, *, groups_on: str = "eth0") -> socket.socket:
     """Return a real socket of a host with the options of `wanted`, bound and, for TCP without a peer, listening.
 
     Parameters
     ----------
-    groups_on : the interface on which it joins groups that name none; backlog : of a listening one
+    groups_on : the interface on which it joins groups that name none
 
     Raises
     ------
@@ -63,7 +65,7 @@ def open_socket(host: Host, wanted: Socket, *, groups_on: str = "eth0", backlog:
             _join(made, group, inside(host, socket.if_nametoindex, dev or groups_on))
         made.bind(wanted.local)
         if wanted.is_listening:
-            made.listen(backlog)
+            made.listen(BACKLOG if wanted.backlog is None else wanted.backlog)
     except OSError:
         made.close()
         raise
@@ -123,6 +125,7 @@ class KernelSockets:
         self.tuns = tuns
         self.sockets: dict[str, socket.socket] = {}
         self.connections: dict[str, _Connection] = {}
+        self._waiting: dict[tuple[str, int], _Connection] = {}  # that no program has accepted, by the client's end
         self._number = itertools.count(1)
 
     @classmethod
@@ -175,15 +178,21 @@ class KernelSockets:
         """Close all sockets."""
         for name in list(self.sockets):
             self.close(name)
+        self._waiting.clear()
         for tun in self.tuns.values():
             tun.read_all()
 
     # ---- what arrives
 
-    def send(self, key: FlowKey, dev: str, flags: TcpFlags = SYN, *, numbers_of: str = "") -> Effect:
+    def send(
+        self, key: FlowKey, dev: str, flags: TcpFlags = SYN, *, numbers_of: str = "", accepts: bool = True
+    ) -> Effect:
         """Let a packet arrive on `dev`, and return what became of it; a SYN is led on to a connection.
 
-        `numbers_of` : the connection that has to find the sequence numbers of a segment right
+        Parameters
+        ----------
+        numbers_of : the connection that has to find the sequence numbers of a segment right
+        accepts : whether the program takes a new connection at once, or leaves it in the queue
         """
         for tun in self.tuns.values():
             tun.read_all()
@@ -191,7 +200,7 @@ class KernelSockets:
             payload = f"packet {next(self._number)}".encode()
             self.tuns[dev].write(_packet(key, Udp(srcport=key.srcport, dstport=key.dstport), payload))
             return Effect(tuple(self._readers(payload)), self._answer(key)[0])
-        return self._syn(key, dev) if flags.syn else self._segment(key, dev, numbers_of)
+        return self._syn(key, dev, accepts) if flags.syn else self._segment(key, dev, numbers_of)
 
     def _readers(self, payload: bytes) -> Iterator[str]:
         for name, one in self.sockets.items():
@@ -203,22 +212,39 @@ class KernelSockets:
                         if one.type == socket.SOCK_STREAM:
                             break
 
-    def _syn(self, key: FlowKey, dev: str) -> Effect:
+    def waiting(self, listener: str) -> int:
+        """Return how many connections wait in the queue of a listener: tcpi_unacked (include/uapi/linux/tcp.h)."""
+        told = self.sockets[listener].getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 28)
+        return int.from_bytes(told[24:28], sys.byteorder)
+
+    def accept(self, listener: str, name: str) -> FlowKey:
+        """Take the connection that waits longest in the queue of a listener, call it `name`, and return its key."""
+        child, peer = self.sockets[listener].accept()
+        child.setblocking(False)
+        self.sockets[name] = child
+        made = self.connections[name] = self._waiting.pop((unmapped(peer[0]), peer[1]))
+        return made.key
+
+    def _syn(self, key: FlowKey, dev: str, accepts: bool) -> Effect:
         seq = next(self._number) * 100_000 & 0xFFFFFFFF
         self._transmit(key, dev, SYN, seq)
         answer, header = self._answer(key)
         if answer != "SYN, ACK" or header is None:
             return Effect((), answer)
         self._transmit(key, dev, ACK, seq + 1, header.seq_raw + 1)
+        made = _Connection(key, seq + 1, header.seq_raw + 1)
+        if not accepts:
+            self._waiting[key.src, key.srcport] = made
+            return Effect((), answer)
         for name, listener in list(self.sockets.items()):
             if listener.type == socket.SOCK_STREAM and name not in self.connections:
                 with suppress(BlockingIOError):
                     child, _ = listener.accept()
                     child.setblocking(False)
-                    made = f"connection {seq} of {key}"
-                    self.sockets[made] = child
-                    self.connections[made] = _Connection(key, seq + 1, header.seq_raw + 1)
-                    return Effect((name,), answer, made)
+                    child_name = f"connection {seq} of {key}"
+                    self.sockets[child_name] = child
+                    self.connections[child_name] = made
+                    return Effect((name,), answer, child_name)
         return Effect((), answer)
 
     def _segment(self, key: FlowKey, dev: str, numbers_of: str) -> Effect:

@@ -115,6 +115,18 @@ class Sandbox:
     def __iter__(self) -> Iterator[Host]:
         return iter(self._hosts.values())
 
+    @property
+    def bridge(self) -> Host:
+        """The namespace of the bridge, where a program sees everybody's packets on ``bridge0``.
+
+        Raises
+        ------
+        ValueError : the sandbox has none: two hosts on one cable
+        """
+        if self._bridge is None:
+            raise ValueError("two hosts are joined by a cable here: Sandbox(bridge=True) puts a bridge between them")
+        return self._bridge
+
     def __enter__(self) -> Sandbox:
         if reason := _missing():
             raise PktlabError(reason)

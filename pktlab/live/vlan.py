@@ -35,13 +35,13 @@ TUNSETIFF = 0x400454CA
 IFF_TAP, IFF_NO_PI = 0x0002, 0x1000
 
 
-def tagged(frame: bytes, vlan_id: int) -> bytes:
-    r"""Return an Ethernet frame with an 802.1Q tag behind its addresses.
+def tagged(frame: bytes, vlan_id: int, tpid: int = TPID) -> bytes:
+    r"""Return an Ethernet frame with an 802.1Q tag behind its addresses; `vlan_id` may have the priority above it.
 
     >>> tagged(bytes(12) + b"\x08\x00rest", 100)[12:].hex(" ")
     '81 00 00 64 08 00 72 65 73 74'
     """
-    return frame[:ADDRESSES_LEN] + struct.pack("!HH", TPID, vlan_id) + frame[ADDRESSES_LEN:]
+    return frame[:ADDRESSES_LEN] + struct.pack("!HH", tpid, vlan_id) + frame[ADDRESSES_LEN:]
 
 
 def tag_of(auxdata: bytes) -> int | None:

@@ -230,6 +230,8 @@ class _Drawing:
             return None
         if node is construct.GreedyBytes:
             return self.data(room)
+        if isinstance(node, construct.Bytes) and isinstance(declared.equals, bytes) and not self.spoil():
+            return declared.equals
         if isinstance(node, construct.Bytes):
             size = expressions.evaluator(node.length)(self.scope)
             return declared.equals if declared.equals is not None else self.data(Room(size, size, 0))

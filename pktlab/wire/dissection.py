@@ -290,7 +290,7 @@ class _Walk:
             return rule.version.get(self.data[self.pos] >> 4, rule.otherwise)
         return rule.otherwise
 
-    def guess(self, rule: Follows, header: Header, first: Mapping[int, type[Header]]) -> type[Header] | None:
+    def guess(self, rule: Follows, header: Header, first: Mapping[int, Sequence[type[Header]]]) -> type[Header] | None:
         """Return the first protocol that a field, or the first byte behind, suggests and that the bytes look like."""
         data, pos, end = self.data, self.pos, self.end
         raw = header._raw
@@ -298,9 +298,9 @@ class _Walk:
             following = rule.table.get(raw[index])
             if following is not None and following.looks_like(data, pos, end):
                 return following
-        following = first.get(data[pos])
-        if following is not None and following.looks_like(data, pos, end):
-            return following
+        for following in first.get(data[pos], ()):
+            if following.looks_like(data, pos, end):
+                return following
         return None
 
     def finish(self) -> Dissection:

@@ -5,12 +5,28 @@ A user's own protocols are not added to the table but given with each call, as `
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from construct import this
 
 from pktlab.wire import icmp, icmpv6
+from pktlab.wire.apps.bittorrent.http_tracker import TrackerAnswer, TrackerGet
+from pktlab.wire.apps.bittorrent.krpc import Krpc
+from pktlab.wire.apps.bittorrent.lsd import Lsd
+from pktlab.wire.apps.bittorrent.peers import Bittorrent
+from pktlab.wire.apps.bittorrent.tracker import (
+    Announce,
+    Announced,
+    Announced6,
+    Connect,
+    Connected,
+    Refused,
+    Scrape,
+    Scraped,
+)
+from pktlab.wire.apps.bittorrent.utp import TYPES as UTP_TYPES
+from pktlab.wire.apps.bittorrent.utp import Utp, Utp0
 from pktlab.wire.apps.dhcp import Dhcp
 from pktlab.wire.apps.dhcpv6 import Dhcpv6
 from pktlab.wire.apps.dns import Dns, DnsTcp
@@ -64,8 +80,8 @@ class Follows(NamedTuple):
     unless : expression over the header: nothing of the kind follows
     quotes : what follows is the start of another packet, quoted in an error
     guess : the field is only a hint, like a port: what does not read as the header it suggests is not that protocol
-    first : with `guess`, where no hint holds, headers by the first byte behind; `by` then names whole fields, no bits,
-        and what is suggested has to look like it (`Header.looks_like`) before it is read
+    first : with `guess`, where no hint holds, headers by the first byte behind, of which the first that the bytes look
+        like (`Header.looks_like`) is read; `by` then names whole fields, no bits, and has to be looked like, too
     """
 
     by: str | tuple[str, ...]
@@ -75,7 +91,7 @@ class Follows(NamedTuple):
     unless: Any = None
     quotes: bool = False
     guess: bool = False
-    first: Mapping[int, type[Header]] | None = None
+    first: Mapping[int, tuple[type[Header], ...]] | None = None
 
 
 ETHERTYPES: dict[int, type[Header]] = {
@@ -104,14 +120,35 @@ FAMILIES: dict[int, type[Header]] = {2: Ip, 10: Ipv6, 24: Ipv6, 28: Ipv6, 30: Ip
 VERSIONS: dict[int, type[Header]] = {4: Ip, 6: Ipv6}
 UDP_PORTS: dict[int, type[Header]] = {
     53: Dns, 67: Dhcp, 68: Dhcp, 123: Ntp, 546: Dhcpv6, 547: Dhcpv6, 1900: Ssdp, 2152: Gtpu, 3544: Ipv6, 4789: Vxlan,
-    5353: Mdns, 5355: Llmnr, 6081: Geneve, 6635: Mpls, 8472: Vxlan,
+    5353: Mdns, 5355: Llmnr, 6081: Geneve, 6635: Mpls, 6969: Connected, 8472: Vxlan,
 }  # fmt: skip
 """Ports that suggest a protocol; 3544 is Teredo, of which the bare form is read."""
 TCP_PORTS: dict[int, type[Header]] = {53: DnsTcp}
-LONG_HEADERS: dict[int, type[Header]] = dict.fromkeys(range(0x80, 0x100), Quic)
-UDP_FIRST: dict[int, type[Header]] = {0x00: Stun, 0x01: Stun, **LONG_HEADERS}
-TCP_FIRST: dict[int, type[Header]] = {
-    **dict.fromkeys(CONTENT, Tls), **dict.fromkeys([ord("H"), *(method[0] for method in METHODS)], Http),
+
+
+def _by_first_byte(*known: tuple[Iterable[int], type[Header]]) -> dict[int, tuple[type[Header], ...]]:
+    """Return for each byte the headers that may start with it, in the order in which they are tried."""
+    table: dict[int, tuple[type[Header], ...]] = {}
+    for octets, kind in known:
+        for octet in dict.fromkeys(octets):
+            table[octet] = (*table.get(octet, ()), kind)
+    return table
+
+
+LONG_HEADERS = _by_first_byte((range(0x80, 0x100), Quic))
+ANY = range(0x100)
+UDP_FIRST = _by_first_byte(
+    (range(2), Stun), (range(0x80, 0x100), Quic), (b"d", Krpc), (b"B", Lsd), (b"\0", Connect), (ANY, Announce),
+    (ANY, Scrape), (b"\0", Announced6), (b"\0", Announced), (b"\0", Scraped), (b"\0", Refused),
+    ([kind << 4 | 1 for kind in UTP_TYPES], Utp), (ANY, Utp0),
+)  # fmt: skip
+PEER_FIRST = _by_first_byte((b"\0\x13", Bittorrent))
+TCP_FIRST = {
+    **_by_first_byte(
+        (CONTENT, Tls), (b"G", TrackerGet), ([ord("H"), *(method[0] for method in METHODS)], Http),
+        (b"d", TrackerAnswer),
+    ),
+    **PEER_FIRST,
 }  # fmt: skip
 """Protocols that are known by how they begin, on any port: by their first byte."""
 
@@ -156,6 +193,8 @@ FOLLOWS: dict[type[Header], Follows] = {
     Udp: Follows(("dstport", "srcport"), UDP_PORTS, guess=True, first=UDP_FIRST),
     Tcp: Follows(("dstport", "srcport"), TCP_PORTS, guess=True, first=TCP_FIRST),
     Quic: Follows((), {}, guess=True, first=LONG_HEADERS),
+    Http: Follows((), {}, guess=True, first=_by_first_byte((b"d", TrackerAnswer))),
+    Utp: Follows((), {}, guess=True, first=PEER_FIRST),
 }
 INSTEAD: dict[type[Header], tuple[tuple[Any, type[Header]], ...]] = {
     Ethernet: ((this.type < 0x0600, Ieee8023),),
@@ -183,6 +222,8 @@ PROTOCOLS: tuple[type[Header], ...] = (
     UdpLite, Sctp, Dccp, Mobility, Igmp, Igmp3Report, Ospf, Ospf3, Vrrp, Vrrp3, Vrrp6, Pim, Pim6,
     Gre, Pptp, Erspan, Erspan3, Vxlan, Geneve, EtherIp, Gtpu,
     Dns, DnsTcp, Mdns, Llmnr, Http, Ssdp, Tls, Dhcp, Dhcpv6, Ntp, Stun, Quic, Rtp, Rtcp,
+    Bittorrent, Utp, Utp0, Krpc, Lsd, Connect, Announce, Scrape, Connected, Announced, Announced6, Scraped, Refused,
+    TrackerGet, TrackerAnswer,
 )  # fmt: skip
 """Every header that can be a layer, from the link up."""
 LINK_LAYERS = (

@@ -15,6 +15,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 
+from pktlab.wire.admission import has_readable_options, has_source_route, is_option_wrong, martian, martian6
 from pktlab.wire.checksum import ones_sum
 from pktlab.wire.dissection import Dissection, Layer
 from pktlab.wire.ethernet import Ethernet, Ieee8023, Vlan, VlanLength
@@ -26,13 +27,14 @@ from pktlab.wire.ipv6 import DestinationOptions, Fragment, HopByHop, Ipv6, Routi
 from pktlab.wire.numbers import IpProtocol
 from pktlab.wire.pseudo import ends_of, pseudo_header
 from pktlab.wire.receiver import LLC, Outcome, Reaction, Receiver
-from pktlab.wire.tcp import Tcp
+from pktlab.wire.tcp import Tcp, TcpFlags
 from pktlab.wire.udp import Udp
 from pktlab.wire.verdict import Judgement, Verdict, judge
 
 __all__ = ["react"]
 
 GROUP_BIT = 0x01  # of the first byte of a MAC address (IEEE 802.3 clause 3.2.3)
+SUMMED_AT_ONCE = 76  # bytes: a longer segment is summed when its socket is found (CHECKSUM_BREAK of skbuff.h)
 
 
 def react(packet: Dissection, host: Receiver | None = None, *, cut: bool = False) -> Reaction:
@@ -60,7 +62,8 @@ class _Way:
         self.host = host
         self.cut = cut
         self.passed: list[str] = []
-        self.is_group = False  # the frame was addressed to several stations
+        self.is_group = False  # the packet is addressed to several hosts
+        self.is_group_frame = False  # the frame to several stations
         self.judged: dict[int, Judgement] = {one.layer: one for one in judge(packet, cut=cut)}
 
     def up(self) -> Reaction:
@@ -101,9 +104,9 @@ class _Way:
         dst, macs = getattr(header, "dst", None), self.host.macs
         if dst is None:
             return self.drop(layer, "length", "dropped by the link: no whole Ethernet header is there")
-        self.is_group = bool(int(dst[:2], 16) & GROUP_BIT)
+        self.is_group_frame = bool(int(dst[:2], 16) & GROUP_BIT)
         kind = LLC if isinstance(header, Ieee8023) else getattr(header, "type", None)
-        return self.ether_type(layer, kind, is_ours=self.is_group or not macs or dst in macs, whose=dst)
+        return self.ether_type(layer, kind, is_ours=self.is_group_frame or not macs or dst in macs, whose=dst)
 
     def ether_type(self, layer: Layer, kind: int | None, *, is_ours: bool = True, whose: str = "") -> Reaction | None:
         """Look for a reader of the type; the interface counts if there is none. Only IP itself asks for the address."""
@@ -147,7 +150,7 @@ class _Way:
             return self.too_long(layer, "IpExtInTruncatedPkts")
         if layer.error is not None or header.len < hdr_len:
             return self.drop(layer, "header", f"dropped by IP: {layer.error or 'a total length of 0'}", "IpInHdrErrors")
-        return self.ip_address(layer, header) or self.ip_payload(layer, header)
+        return self.ip_address(layer, header) or self.ip_options(layer, end) or self.ip_payload(layer, header)
 
     def too_long(self, layer: Layer, counter: str) -> Reaction:
         if self.cut:
@@ -156,17 +159,30 @@ class _Way:
 
     def ip_address(self, layer: Layer, header: Ip) -> Reaction | None:
         """Compare the destination; an address not its own is counted alike, whether there is a route to it or not."""
-        src, dst = ipaddress.IPv4Address(header.src), ipaddress.IPv4Address(header.dst)
-        if src.is_multicast or src == _LIMITED_BROADCAST:
-            return self.drop(layer, "address", f"dropped by IP: {src} cannot be a source address")
-        if header.dst in self.host.addresses or dst == _LIMITED_BROADCAST:
+        if wrong := martian(header.src, header.dst, self.host):
+            return self.drop(layer, "address", f"dropped by IP: {wrong}")
+        if header.dst in self.host.addresses:
             return None
-        if dst.is_multicast:
-            return self.drop(layer, "address", f"dropped by IP: the receiver is not in the group {dst}")
-        text = f"goes elsewhere: {dst} is not the receiver's address, and only a router would send it on"
+        if self.host.is_broadcast(header.dst) or self.host.is_member(header.dst):
+            self.is_group = True
+            return None
+        if ipaddress.IPv4Address(header.dst).is_multicast:
+            return self.drop(layer, "address", f"dropped by IP: the receiver is not in the group {header.dst}")
+        text = f"goes elsewhere: {header.dst} is not the receiver's address, and only a router would send it on"
         return self.drop(layer, "address", text, "IpInAddrErrors")
 
+    def ip_options(self, layer: Layer, end: int) -> Reaction | None:
+        """Look through the options; only then is a packet for several hosts counted as such."""
+        options = self.packet.data[layer.start + Ip.HEADER_LEN : end]
+        if is_option_wrong(options):
+            return self.drop(layer, "header", "dropped by IP: an option of it is damaged", "IpInHdrErrors")
+        if has_source_route(options) and not self.host.source_routes:
+            return self.drop(layer, "options", "dropped by IP: the sender chose its way (source route)")
+        return None
+
     def ip_payload(self, layer: Layer, header: Ip) -> Reaction | None:
+        if self.is_group:
+            self.passed.append(f"IpExtIn{'Mcast' if ipaddress.IPv4Address(header.dst).is_multicast else 'Bcast'}Pkts")
         if header.flags.mf or header.frag_offset:
             return self.hold(layer, "IpReasmReqds")
         if header.proto not in self.host.ip_protocols:
@@ -184,20 +200,22 @@ class _Way:
         if not isinstance(header, Ipv6) or layer.error is not None:
             return self.unknown(layer) if self.cut else self.drop(
                 layer, "header", "dropped by IPv6: no whole header is there", "Ip6InHdrErrors")  # fmt: skip
-        src = ipaddress.IPv6Address(header.src)
-        if src.is_multicast or src.ipv4_mapped is not None:
-            text = f"dropped by IPv6: {src} cannot be a source address"
-            return self.drop(layer, "address", text, "Ip6InHdrErrors")
+        if wrong := martian6(header.src, header.dst, self.host):
+            return self.drop(layer, "address", f"dropped by IPv6: {wrong}", "Ip6InHdrErrors")
         if layer.overrun is not None:
             return self.too_long(layer, "Ip6InTruncatedPkts")
         return self.ipv6_address(layer, header) or self.ipv6_next(layer, header)
 
     def ipv6_address(self, layer: Layer, header: Ipv6) -> Reaction | None:
         """Without a route to it an address is counted as such; with one, it is not the receiver's to forward."""
+        if ipaddress.IPv6Address(header.dst).is_multicast:
+            self.is_group = True
+            self.passed.append("Ip6InMcastPkts")
+            if not self.host.is_member(header.dst):
+                return self.drop(layer, "address", f"dropped by IPv6: the receiver is not in the group {header.dst}")
+            return None
         if header.dst in self.host.addresses:
             return None
-        if ipaddress.IPv6Address(header.dst).is_multicast:
-            return self.drop(layer, "address", f"dropped by IPv6: the receiver is not in the group {header.dst}")
         text = f"goes elsewhere: {header.dst} is not the receiver's address, and only a router would send it on"
         counter = "Ip6InAddrErrors" if self.host.has_route(header.dst) else "Ip6InNoRoutes"
         return self.drop(layer, "address", text, counter)
@@ -285,7 +303,7 @@ class _Way:
 
     def tcp(self, index: int, layer: Layer, header: Header) -> Reaction | None:
         """Check the data offset first, then the sum, then the port. A header that is cut short is dropped uncounted."""
-        if self.is_group:
+        if self.is_group_frame:
             return self.drop(layer, "address", "dropped by TCP: the frame was for several stations")
         self.passed.append("TcpInSegs")
         available = layer.end - layer.start
@@ -302,15 +320,32 @@ class _Way:
         return self.tcp_sum(index, layer, header)
 
     def tcp_sum(self, index: int, layer: Layer, header: Header) -> Reaction | None:
+        """Check the sum of a short segment, then its options if somebody has the port, then the sum of a long one."""
         verdict = self.judged[index].verdict
         if verdict is Verdict.unverified:
             return self.unknown(layer)
+        is_open = getattr(header, "dstport", 0) in self.host.tcp_ports
+        if is_open and (verdict is Verdict.good or layer.end - layer.start > SUMMED_AT_ONCE):
+            options = self.packet.data[layer.start + Tcp.HEADER_LEN : layer.start + getattr(header, "hdr_len", 0)]
+            if not has_readable_options(options):
+                return self.drop(layer, "options", "dropped by TCP: it finds no way through the options")
         if verdict is not Verdict.good:
             return self.drop(layer, "checksum", "dropped by the TCP checksum", "TcpInCsumErrors", "TcpInErrs")
-        port = getattr(header, "dstport", 0)
-        if port not in self.host.tcp_ports:
+        return self.tcp_port(index, layer, header, is_open=is_open)
+
+    def tcp_port(self, index: int, layer: Layer, header: Header, *, is_open: bool) -> Reaction:
+        """Look at the port, and at whether a request can be answered at all."""
+        port, flags = getattr(header, "dstport", 0), getattr(header, "flags", TcpFlags(0))
+        if self.is_group:
+            return self.drop(layer, "address", "dropped by TCP: the packet was for several hosts")
+        if not is_open:
             return self.drop(layer, "port", f"goes elsewhere: port {port} is closed, and a reset tells the sender",
                              "TcpOutRsts")  # fmt: skip
+        src = next(one.src for one in self.packet.headers[index::-1] if isinstance(one, Ip | Ipv6))
+        if flags.syn and not flags.ack and ipaddress.ip_address(src) in _MAPPED:
+            return self.drop(layer, "address", f"dropped by TCP: {src} cannot ask for a connection", "Ip6InHdrErrors")
+        if flags.syn and not flags.ack and (src == "::" or not self.host.has_route(src)):
+            return self.drop(layer, "address", f"dropped by TCP: no answer finds its way to {src}")
         return self.deliver(layer, to=f"whoever has TCP port {port}")
 
     def icmp(self, index: int, layer: Layer, header: Header) -> Reaction | None:
@@ -327,7 +362,7 @@ class _Way:
         return self.deliver(layer)
 
 
-_LIMITED_BROADCAST = ipaddress.IPv4Address("255.255.255.255")
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")  # RFC 4291 section 2.5.5.2
 _EXTENSION_NUMBERS = {IpProtocol.HOPOPT, IpProtocol.IPv6_ROUTE, IpProtocol.IPv6_FRAG, IpProtocol.IPv6_OPTS}
 Step = Callable[[_Way, int, Layer, Header], Reaction | None]
 _STEPS: dict[type[Header], Step] = {

@@ -21,6 +21,7 @@ __all__ = ["LLC", "Outcome", "Reaction", "Receiver"]
 
 LLC = 0x0004
 """Linux's own number for frames that have a length where the type would be; see ``/proc/net/ptype``."""
+ALL_HOSTS = ("224.0.0.1", "ff02::1")
 _IPV4_HANDLED = {IpProtocol.ICMP, IpProtocol.IGMP, IpProtocol.TCP, IpProtocol.UDP}
 _IPV6_HANDLED = {
     IpProtocol.HOPOPT, IpProtocol.TCP, IpProtocol.UDP, IpProtocol.IPv6_ROUTE, IpProtocol.IPv6_FRAG, IpProtocol.ICMPv6,
@@ -67,11 +68,14 @@ class Receiver:
 
     macs : of its interface, and the groups it listens to on the link; empty if it takes every frame
     addresses : its IP addresses, and the multicast groups that it joined
-    networks : where it has a route to; an address outside all of them is counted differently over IPv6
+    networks : where it has a route to, and their broadcast addresses; an address outside all of them is counted
+    differently over IPv6, and gets no answer
     udp_ports, tcp_ports : bound or listening, or the local ends of connections
     ether_types, ip_protocols, ipv6_protocols : what it has code for
     vlans : VLAN ids that it has an interface for
     tunnel_ports : UDP ports that take datagrams without a sum over IPv6
+    source_routes : whether it takes IPv4 packets whose sender chose their way
+    loopback : whether the interface is the one that leads back to itself, on which its own addresses are senders too
 
     A host forwards nothing: a router would send on what is not for it.
     """
@@ -86,6 +90,8 @@ class Receiver:
     ipv6_protocols: frozenset[int] = frozenset(_IPV6_HANDLED)
     vlans: frozenset[int] = frozenset()
     tunnel_ports: frozenset[int] = frozenset()
+    source_routes: bool = False
+    loopback: bool = False
 
     @classmethod
     def of(cls, packet: Dissection) -> Receiver:
@@ -103,10 +109,11 @@ class Receiver:
             return [value for value in (getattr(one, name, None) for one in headers) if value is not None]
 
         ports = frozenset(values(Udp, "dstport"))
+        senders, targets = ({*values(Ip, way), *values(Ipv6, way)} for way in ("src", "dst"))
         no_sum = any(one.protocol == "udp" and one.verdict is Verdict.absent for one in judge(packet))
         return cls(
             macs=frozenset(values(Ethernet, "dst")[:1]),
-            addresses=frozenset([*values(Ip, "dst"), *values(Ipv6, "dst")]),
+            addresses=frozenset(targets),
             udp_ports=ports,
             tcp_ports=frozenset(values(Tcp, "dstport")),
             ether_types=cls.ether_types | {*values(Ethernet, "type"), *values(Vlan, "etype")},
@@ -114,7 +121,24 @@ class Receiver:
             ipv6_protocols=cls.ipv6_protocols | set(values(Ipv6, "nxt")),
             vlans=frozenset(values(Vlan, "id")),
             tunnel_ports=ports if no_sum else frozenset(),
+            source_routes=True,
+            loopback=any(one in targets or ipaddress.ip_address(one).is_loopback for one in senders),
         )
+
+    def is_member(self, group: str) -> bool:
+        """Tell whether it takes packets for a multicast group: it joined it, or every host is in it.
+
+        Spec: RFC 1112 section 4; RFC 4291 section 2.8.
+
+        >>> Receiver().is_member("224.0.0.1"), Receiver().is_member("ff02::9")
+        (True, False)
+        """
+        return group in self.addresses or group in ALL_HOSTS
+
+    def is_broadcast(self, address: str) -> bool:
+        """Tell whether an IPv4 address is everybody's, of all or of one of its networks."""
+        wanted = ipaddress.ip_address(address)
+        return any(wanted == ipaddress.ip_network(one).broadcast_address for one in (*self.networks, "0.0.0.0/0"))
 
     def has_route(self, address: str) -> bool:
         """Tell whether an address lies in one of its networks."""

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import signal
+import socket
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import jsonschema
 import pytest
 
+from pktlab.errors import PktlabError
+from pktlab.flows import Rule
+from pktlab.jsontext import json_schema
 from pktlab.live import Sandbox
-from pktlab.live.access import enter_own_namespace
+from pktlab.live.access import enter_own_namespace, raw_socket_error
 
 ROOT = Path(__file__).resolve().parents[2]
 SVG = "{http://www.w3.org/2000/svg}"
@@ -45,6 +52,35 @@ def test_json_has_the_names_of_the_contract(pktlab: Any, good: Path) -> None:
     assert first["demux.runners_up"][0]["reason"] == "its port is 1, the packet is for 9999"
 
 
+SOCKETS = ("tcp:0.0.0.0:12000,backlog=0", "udp:0.0.0.0:12000,reuseport", "udp:0.0.0.0:12000,reuseport", "udp:[::]:53")
+
+
+@pytest.mark.parametrize("sockets", [(), SOCKETS], ids=["inferred", "given"])
+def test_the_json_is_what_its_schema_says(sockets: tuple[str, ...], pktlab: Any, first_light: Path) -> None:
+    schema = json_schema("demux")
+    jsonschema.Draft202012Validator.check_schema(schema)
+    words = ("demux", first_light, "-V", *(word for text in sockets for word in ("--socket", text)))
+    packets = json.loads(pktlab(*words, "-T", "json").out)
+    sums = json.loads(pktlab(*words, "--json").out)
+    for kind, document in (("packets", packets), ("sums", sums)):
+        jsonschema.validate(document, schema)
+        jsonschema.validate(document, {**schema, "oneOf": [{"$ref": f"#/$defs/{kind}"}]})
+    for line in pktlab(*words, "-T", "jsonl").out.splitlines():
+        jsonschema.validate(json.loads(line), schema)
+    assert sums["packets"] == len(packets) == 40
+    assert sum(one["packets"] for one in sums["sockets"]) >= sum(one["demux.socket"] is not None for one in packets)
+
+
+def test_the_schema_knows_every_rule() -> None:
+    assert json_schema("demux")["$defs"]["rule"]["enum"] == [str(rule) for rule in Rule]
+
+
+def test_a_document_that_is_none_is_noticed() -> None:
+    for wrong in ({"frame.number": 0, "demux.socket": None, "demux.rule": None}, {"packets": 1}, [{}]):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(wrong, json_schema("demux"))
+
+
 def test_the_picture_has_every_socket_and_every_four_tuple(pktlab: Any, first_light: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.svg"
     assert pktlab("demux", first_light, "-q", "--plot", target).status == 0
@@ -59,6 +95,23 @@ def test_the_picture_has_every_socket_and_every_four_tuple(pktlab: Any, first_li
         if one.get("x"):
             assert float(one.get("x", "0")) + float(one.get("width", "0")) <= width
             assert float(one.get("y", "0")) + float(one.get("height", "0")) <= height
+
+
+def test_the_picture_as_png(pktlab: Any, first_light: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.png"
+    assert pktlab("demux", first_light, "-q", "--plot", target).status == 0
+    data = target.read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    assert b"pktlab" in data[:200]
+
+
+def test_without_matplotlib_one_line_says_what_to_install(
+    pktlab: Any, first_light: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    status, out, err = pktlab("demux", first_light, "--plot", tmp_path / "out.png")
+    assert (status, out, err) == (2, "", "pktlab: this needs matplotlib: pip install pktlab-toolkit[plot]\n")
+    assert not (tmp_path / "out.png").exists()
 
 
 def test_a_capture_without_tcp_and_udp_has_an_empty_picture(pktlab: Any, first_light: Path, tmp_path: Path) -> None:
@@ -84,7 +137,9 @@ def test_the_sockets_of_ss(pktlab: Any, good: Path, tmp_path: Path) -> None:
     [
         (["--socket", "udp:0.0.0.0"], "socket 'udp:0.0.0.0': '0.0.0.0' is not ADDRESS:PORT"),
         (["--host", "here"], "'here' is no IP address"),
-        (["--plot", "out.png"], "--plot writes SVG"),
+        (["--plot", "out.pdf"], "--plot writes SVG, and PNG with Matplotlib"),
+        (["-i", "lo"], "Name one of them"),
+        (["-c", "5"], "name an interface with -i"),
     ],
 )
 def test_a_slip_is_one_line(arguments: list[str], said: str, pktlab: Any, good: Path) -> None:
@@ -142,3 +197,38 @@ def test_a_plain_user_gets_a_namespace_of_their_own(monkeypatch: pytest.MonkeyPa
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("  held  ") == 3
     assert (tmp_path / "udp-connected.svg").exists()
+
+
+@pytest.mark.skipif(bool(raw_socket_error()), reason="no raw sockets")
+def test_ctrl_c_ends_a_live_capture_with_the_sums(environment: dict[str, str]) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        port = server.getsockname()[1]
+        command = [sys.executable, "-m", "pktlab_cli", "demux", "-i", "lo", "-f", f"udp port {port}"]
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as run:
+            assert run.stdout is not None
+            assert run.stderr is not None
+            assert run.stderr.readline() == "pktlab: lo: listening\n"
+            server.sendto(b"to myself", ("127.0.0.1", port))
+            assert f" udp:127.0.0.1:{port} (address)" in run.stdout.readline()  # at once
+            run.send_signal(signal.SIGINT)
+            out, err = run.communicate(timeout=20)
+    assert (run.returncode, err) == (0, "")
+    assert out.endswith("1 packet: 1 for sockets, 0 neither TCP nor UDP, or waiting\n")
+
+
+def test_without_privilege_a_live_capture_is_one_line(pktlab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*arguments: int) -> socket.socket:
+        raise PktlabError("raw sockets are not allowed here: run this with sudo")
+
+    monkeypatch.setattr("pktlab.live.packet_socket.packet_socket", forbidden)
+    assert pktlab("demux", "-i", "lo") == (2, "", "pktlab: raw sockets are not allowed here: run this with sudo\n")
+
+
+def test_an_interface_that_is_none_is_one_line(pktlab: Any) -> None:
+    status, out, err = pktlab("demux", "-i", "nothing0")
+    assert (status, out) == (2, "")
+    assert err.startswith("pktlab: there is no interface nothing0")
+    assert err.count("\n") == 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import io
 import mmap
+import struct
 import sys
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from pktlab.capture import open_capture
 from pktlab.columns import kernels
 from pktlab.columns.batches import Columns
+from pktlab.columns.kernels_ring import lay_out
 from pktlab.columns.lines import LinePrinter
 from pktlab.columns.plan import plan_for
 from pktlab.columns.rules import compile_rules
@@ -94,6 +96,32 @@ def index(memory: Guarded, pieces: list[Piece]) -> int:
     return count
 
 
+def ring_block() -> bytes:
+    """A block of a ring as the kernel fills it: the layout is checked in tests/live/test_sniff.py."""
+    made = b""
+    for number, (status, kind, size) in enumerate([(0, 0, 60), (0x50, 1, 61), (0x10, 4, 14), (8, 3, 300), (0, 2, 13)]):
+        head = struct.pack("=IIIIIHHIIHH8x", number, 7, size, size, status, 82, 96, 0, 0x64, 0x88A8, 0)
+        frame = head + struct.pack("=HHiHBB8x", 17, 0, 1, 1, kind, 6) + bytes(82 - 68) + bytes(range(256))[:1] * size
+        frame += bytes(-(len(frame) + 4) % 8)
+        made += struct.pack("=I", len(frame) + 4) + frame
+    return made + bytes(16)
+
+
+def ring(memory: Guarded) -> int:
+    """Lay out blocks that end at every byte, and into buffers of every length; return how many there were."""
+    block, tagged, count = ring_block(), np.zeros((8, 5), np.int64), 0
+    out, whole = np.zeros(ROOM, np.uint8), np.frombuffer(block, np.uint8)
+    for is_pcapng in (False, True):
+        for length in range(len(block) + 1):
+            memory.bytes[ROOM - length :] = whole[:length]
+            cut = memory.bytes[ROOM - length :]
+            lay_out(cut, 0, length, 5, 5, sys.byteorder == "little", True, False, is_pcapng, out, tagged)
+            room = memory.bytes[ROOM - length :]
+            lay_out(whole, 0, len(whole), 5, 5, sys.byteorder == "little", True, False, is_pcapng, room, tagged)
+            count += 2
+    return count
+
+
 def main(what: str) -> None:
     """Run `what`: the kernels, or the proof that the guard bites."""
     memory = Guarded()
@@ -101,9 +129,8 @@ def main(what: str) -> None:
         memory.touch_behind()
         return
     packets = [one for one in first_light() if len(one.data) < 200]
-    print(
-        walk(memory, packets[:25] + mutants(5, 15)), index(memory, [one for one in packets if one.link_type == 1][:6])
-    )
+    ethernet = [one for one in packets if one.link_type == 1]
+    print(walk(memory, packets[:25] + mutants(5, 15)), index(memory, ethernet[:6]), ring(memory))
 
 
 if __name__ == "__main__":

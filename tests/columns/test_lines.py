@@ -201,7 +201,10 @@ def test_own_protocols_say_what_they_hold(more: int) -> None:
 
 def test_a_glance_tells_nothing_away() -> None:
     """What looks like a protocol stands its glances: the exact reader and the kernel rest on the same ones."""
-    kinds = {kind for rule in FOLLOWS.values() if rule.first for kind in (*rule.table.values(), *rule.first.values())}
+    rules = [rule for rule in FOLLOWS.values() if rule.first]
+    kinds = {
+        kind for rule in rules for several in (rule.table.values(), *(rule.first or {}).values()) for kind in several
+    }
     assert any(kind.glances for kind in kinds)
     for packet in pktlab.open(io.BytesIO(pcap([Piece(one) for one in LEFT.values()]))):
         for layer in packet.layers:

@@ -14,7 +14,7 @@ from pktlab.wire.tcp import Tcp, TcpFlags
 from pktlab.wire.udp import Udp
 
 CLIENT, SERVER = "10.0.0.9", "10.0.0.1"
-SYN, SYN_ACK, ACK, RST, FIN = 0x002, 0x012, 0x010, 0x004, 0x011
+SYN, SYN_ACK, ACK, RST, FIN, PUSH = 0x002, 0x012, 0x010, 0x004, 0x011, 0x018
 
 
 def said(host: ReceivingHost, flags: int, *, back: bool = False, dropped: str = "") -> str:
@@ -98,6 +98,71 @@ def test_with_addresses_a_packet_may_be_for_somebody_else() -> None:
     assert host.table.lookup(FlowKey("udp", CLIENT, 5, SERVER, 53)).socket is not None
 
 
+def of_client(host: ReceivingHost, port: int, flags: int, *, back: bool = False) -> str:
+    ends = ((SERVER, 80), (CLIENT, port)) if back else ((CLIENT, port), (SERVER, 80))
+    header = Tcp(srcport=ends[0][1], dstport=ends[1][1], flags=TcpFlags(flags))
+    return str(host.take(dissect(build(Ip(src=ends[0][0], dst=ends[1][0], proto=6), header, b"x"), Ip)))
+
+
+def test_a_full_accept_queue_drops_requests_until_the_program_takes_a_connection() -> None:
+    host = ReceivingHost(SocketTable.of("tcp:0.0.0.0:80,backlog=1,name=web"), [SERVER])
+    for port in (1, 2):
+        of_client(host, port, SYN)
+        assert "handshake" in of_client(host, port, ACK)
+    assert of_client(host, 3, SYN) == "accept queue full; dropped: it has to be asked again"
+    of_client(host, 2, PUSH, back=True)  # the program has the second connection, so the first, too
+    assert of_client(host, 3, SYN) == "web (wildcard); asks for a connection"
+
+
+def test_a_full_accept_queue_drops_the_end_of_a_handshake_too() -> None:
+    host = ReceivingHost(SocketTable.of("tcp:0.0.0.0:80,backlog=0,name=web"), [SERVER])
+    for port in (1, 2):
+        of_client(host, port, SYN)
+    assert "handshake" in of_client(host, 1, ACK)
+    assert of_client(host, 2, ACK) == "accept queue full; dropped: the client believes that it is connected"
+    of_client(host, 1, FIN, back=True)
+    assert "handshake" in of_client(host, 2, ACK)
+
+
+def test_an_answer_shows_that_there_was_room() -> None:
+    host = ReceivingHost(SocketTable.of("tcp:0.0.0.0:80,backlog=0,name=web"), [SERVER])
+    for port in (1, 2):
+        of_client(host, port, SYN)
+        of_client(host, port, SYN_ACK, back=True)
+        assert "handshake" in of_client(host, port, ACK)
+
+
+def test_a_closed_listener_takes_what_waits_with_it() -> None:
+    host = ReceivingHost(SocketTable.of("tcp:0.0.0.0:80,backlog=5,name=web"), [SERVER])
+    of_client(host, 1, SYN)
+    of_client(host, 1, ACK)
+    host.table.remove(host.table.named("web"))
+    assert len(host.table) == 0
+
+
+def test_a_segment_that_nobody_saw_begin_is_of_a_connection_from_before() -> None:
+    host = ReceivingHost(SocketTable.of("tcp:0.0.0.0:80,name=web"), [SERVER])
+    child = "tcp:10.0.0.1:80,peer=10.0.0.9:1"
+    assert of_client(host, 1, PUSH) == f"{child} (four-tuple); of a connection from before the capture, it seems"
+    assert of_client(host, 1, ACK, back=True) == f"sent by {child}"
+    assert of_client(host, 1, PUSH) == f"{child} (four-tuple)"
+    assert "gone" in of_client(host, 1, RST)
+    assert of_client(host, 1, ACK) == "web (wildcard): RST"
+
+
+def test_unless_the_host_says_that_it_knows_no_such_connection() -> None:
+    host = ReceivingHost(SocketTable.of("tcp:0.0.0.0:80,name=web"), [SERVER])
+    of_client(host, 1, ACK)
+    assert of_client(host, 1, RST, back=True).endswith("so there was no such connection")
+    assert (len(host.table), host.closed) == (1, {"tcp:10.0.0.1:80,peer=10.0.0.9:1": "RST"})
+    assert of_client(host, 1, ACK) == "web (wildcard): RST"
+
+
+def test_and_unless_the_table_has_all_connections() -> None:
+    host = ReceivingHost(SocketTable.of("tcp:0.0.0.0:80,name=web"), [SERVER], is_complete=True)
+    assert of_client(host, 1, ACK) == "web (wildcard): RST"
+
+
 SEGMENTS = st.tuples(
     st.sampled_from((CLIENT, SERVER, "10.0.0.8")), st.sampled_from((CLIENT, SERVER, "224.0.0.1", "255.255.255.255")),
     st.sampled_from((80, 4711)), st.sampled_from((80, 4711)), st.integers(0, 0x1F) | st.none(),
@@ -108,7 +173,11 @@ SEGMENTS = st.tuples(
 def test_every_connection_that_is_known_has_its_socket(
     segments: list[tuple[str, str, int, int, int | None]], infers: bool, is_named: bool
 ) -> None:
-    table = None if infers else SocketTable.of("tcp:0.0.0.0:80,reuseport", "tcp:0.0.0.0:80,reuseport", "udp:[::]:80")
+    table = (
+        None
+        if infers
+        else SocketTable.of("tcp:0.0.0.0:80,reuseport,backlog=1", "tcp:0.0.0.0:80,reuseport", "udp:[::]:80")
+    )
     host = ReceivingHost(table, [SERVER] if is_named else [])
     for src, dst, srcport, dstport, flags in segments:
         header = Udp(srcport=srcport, dstport=dstport)

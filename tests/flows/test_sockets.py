@@ -22,6 +22,7 @@ from pktlab.wire.tcp import TcpFlags
         "udp:[2001:db8::1]:53,peer=[2001:db8::9]:4711,dev=eth0,reuseaddr,reuseport",
         "udp:0.0.0.0:5353,reuseaddr,member=224.0.0.251,member=239.1.1.1%eth0,multicast_all=0",
         "udp:[::ffff:10.0.0.1]:53",
+        "tcp:0.0.0.0:80,reuseaddr,backlog=5",
     ],
 )
 def test_the_notation_reads_what_it_writes(text: str) -> None:
@@ -43,6 +44,8 @@ def test_the_notation_reads_what_it_writes(text: str) -> None:
         ("udp:1.2.3.4:7,per=1.2.3.4:5", "did you mean peer?"),
         ("udp:1.2.3.4:7,v6only", "for IPv6 sockets"),
         ("udp:1.2.3.4:7,peer=[::1]:5", "different IP versions"),
+        ("udp:1.2.3.4:7,backlog=5", "for TCP sockets that listen"),
+        ("tcp:1.2.3.4:7,backlog=-1", "not a number from 0"),
         ("udp:1.2.3.4:7,member=10.0.0.1", "no multicast group"),
         ("udp:0.0.0.0:7,peer=1.2.3.4:5", "no wildcard"),
     ],

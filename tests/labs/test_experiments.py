@@ -43,6 +43,25 @@ def test_its_checks_hold(name: str, tmp_path: Path) -> None:
     assert "sockets" in texts
 
 
+SHOWN = {
+    "reuseaddr": {"192.0.2.2, third": "1 packet", "192.0.2.2, second": "1 packet"},
+    "bind-everywhere": {"every address, everywhere": "2 packets", "192.0.2.102, just-one": "1 packet"},
+    "dual-stack": {"every address, dual-stack": "2 packets", "every address, IPv4": "1 packet"},
+    "equal-sums": {"every address": "2 packets", "dropped: its udp checksum is bad": "1 packet"},
+    "multicast": {"every address, first": "1 packet", "every address, no-member": "1 packet"},
+}
+"""Lines of sockets in pictures, and what stands below them: what the programs got."""
+
+
+@needs_sandbox
+@pytest.mark.parametrize("name", SHOWN)
+def test_the_picture_shows_who_got_it_at_the_time(name: str, tmp_path: Path) -> None:
+    picture = run_experiment(name, str(tmp_path)).picture
+    assert picture is not None
+    texts = [one.text for one in ElementTree.parse(picture).iter("{http://www.w3.org/2000/svg}text")]
+    assert {line: texts[texts.index(line) + 1] for line in SHOWN[name]} == SHOWN[name]
+
+
 @needs_sandbox
 def test_a_check_that_fails_is_status_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(lab: Lab) -> None:

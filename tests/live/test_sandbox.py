@@ -176,6 +176,12 @@ def test_several_hosts_meet_on_a_bridge() -> None:
             for there in box:
                 here.run(["ping", "-n", "-c", 1, "-W", 2, there.ipv4])
                 here.run(["ping", "-n", "-c", 1, "-W", 2, there.ipv6])
+        assert "port3" in box.bridge.run(["ip", "-brief", "link", "show", "master", box.bridge.eth0.name]).stdout
+
+
+def test_a_cable_has_no_bridge() -> None:
+    with pytest.raises(ValueError, match="joined by a cable"):
+        Sandbox("a", "b").bridge  # noqa: B018 - asking raises
 
 
 @needs_sandbox

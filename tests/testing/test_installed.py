@@ -6,12 +6,14 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-pytest.importorskip("pip", reason="pip is not installed")
-pytest.importorskip("setuptools", minversion="77", reason="setuptools 77 is not installed, which builds the wheel")
+pytestmark = pytest.mark.skipif(
+    find_spec("pip") is None or find_spec("setuptools") is None, reason="pip and setuptools build and install the wheel"
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 WRONG = """

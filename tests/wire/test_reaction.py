@@ -11,13 +11,15 @@ from pktlab.wire.dissection import dissect
 from pktlab.wire.ethernet import Ethernet, Vlan
 from pktlab.wire.header import Header
 from pktlab.wire.icmp import Icmp
-from pktlab.wire.ipv4 import Ip
+from pktlab.wire.ipv4 import Ip, IpOption, IpOptions, RouteEntry, SourceRoute
 from pktlab.wire.ipv6 import Ipv6
 from pktlab.wire.reaction import react
 from pktlab.wire.receiver import Reaction, Receiver
-from pktlab.wire.tcp import Tcp
+from pktlab.wire.tcp import Tcp, TcpFlags
 from pktlab.wire.udp import Udp
 
+SYN = TcpFlags(0x002)
+ROUTE = IpOptions(items=(IpOption(type=131, body=SourceRoute(ptr=4, route=(RouteEntry(src_rt="192.0.2.9"),))),))
 HOST = Receiver(
     macs=frozenset({"02:00:00:00:00:02"}),
     addresses=frozenset({"192.0.2.2", "2001:db8::2"}),
@@ -74,6 +76,31 @@ CASES = {
     "next header": ((ETH6, IP6.replace(nxt=99), b"x"), "protocol", ("Ip6InUnknownProtos",)),
     "a neighbour": ((ETH6, IP6.replace(dst="2001:db8::3"), UDP), "address", ("Ip6InAddrErrors",)),
     "no route": ((ETH6, IP6.replace(dst="2001:db9::2"), UDP), "address", ("Ip6InNoRoutes",)),
+    "everybody": ((ETH, IP.replace(dst="192.0.2.255"), UDP), "delivered", ()),
+    "every host": ((ETH, IP.replace(dst="224.0.0.1"), UDP), "delivered", ()),
+    "every host over ipv6": ((ETH6, IP6.replace(dst="ff02::1"), UDP), "delivered", ()),
+    "a group over ipv6": ((ETH6, IP6.replace(dst="ff02::9"), UDP), "address", ()),
+    "a group of one interface": ((ETH6, IP6.replace(dst="ff01::1"), UDP), "address", ("Ip6InHdrErrors",)),
+    "tcp to everybody": ((ETH, IP.replace(dst="192.0.2.255", proto=6), TCP.replace(flags=SYN)), "address", ()),
+    "loopback on a wire": ((ETH, IP.replace(src="127.0.0.1"), UDP), "address", ()),
+    "to loopback": ((ETH, IP.replace(dst="127.0.0.1"), UDP), "address", ()),
+    "its own address": ((ETH, IP.replace(src="192.0.2.2"), UDP), "address", ()),
+    "no address": ((ETH, IP.replace(src="0.0.0.0"), UDP), "address", ()),
+    "no address, to everybody": ((ETH, IP.replace(src="0.0.0.0", dst="255.255.255.255"), UDP), "delivered", ()),
+    "loopback over ipv6": ((ETH6, IP6.replace(src="::1"), UDP), "address", ("Ip6InHdrErrors",)),
+    "a mapped address, udp": ((ETH6, IP6.replace(src="::ffff:192.0.2.1"), UDP), "delivered", ()),
+    "a mapped address, tcp": (
+        (ETH6, IP6.replace(src="::ffff:192.0.2.1", nxt=6), TCP.replace(flags=SYN)), "address", ("Ip6InHdrErrors",),
+    ),
+    "no way back": ((ETH, IP.replace(src="198.51.100.1", proto=6), TCP.replace(flags=SYN)), "address", ()),
+    "source route": ((ETH, IP.replace(options=ROUTE), UDP), "options", ()),
+    "two source routes": ((ETH, IP.replace(options=IpOptions(items=ROUTE.items * 2)), UDP), "header", (
+        "IpInHdrErrors",
+    )),
+    "options of tcp": ((ETH, IP.replace(proto=6), TCP.replace(hdr_len=40), b"\2\x63" + bytes(18)), "options", ()),
+    "options of tcp, closed port": (
+        (ETH, IP.replace(proto=6), TCP.replace(hdr_len=40, dstport=9), b"\2\x63" + bytes(18)), "port", ("TcpOutRsts",),
+    ),
     "icmp": ((ETH, IP.replace(proto=1), Icmp(type=8, code=0), b"ping"), "delivered", ()),
     "icmp sum": (
         (ETH, IP.replace(proto=1), Icmp(type=8, code=0, checksum=1)), "checksum", ("IcmpInCsumErrors", "IcmpInErrors"),

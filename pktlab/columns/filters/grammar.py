@@ -9,9 +9,12 @@ Spec: wireshark-filter(4) of Wireshark 4.0.
 from __future__ import annotations
 
 import re
+import sys
 from functools import cache
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from pktlab.columns import stored
 from pktlab.columns.filters.nodes import (
     And,
     Arithmetic,
@@ -99,9 +102,17 @@ KEYWORDS = (
 
 @cache
 def _parser() -> Lark:
-    from lark import Lark  # 0.1 s, which only a filter costs
+    """Return the parser: making it takes longer than parsing, so it is kept in a file."""
+    import lark  # 0.03 s, which only a filter costs
 
-    return Lark(GRAMMAR, parser="lalr", lexer="basic", propagate_positions=True, maybe_placeholders=True)
+    name = f"filter-{stored.digest(GRAMMAR.encode(), lark.__version__.encode(), sys.version.encode())}.lark"
+    kept = stored.read(name)
+    if kept is not None:
+        return lark.Lark.load(BytesIO(kept))
+    made = lark.Lark(GRAMMAR, parser="lalr", lexer="basic", propagate_positions=True, maybe_placeholders=True)
+    made.save(file := BytesIO())
+    stored.write(name, file.getvalue())
+    return made
 
 
 def parse(text: str) -> Test:

@@ -175,6 +175,7 @@ def wrong_sums() -> Iterator[WrongSum]:
     """Yield every known mistake, the more usual ones first."""
     yield from _usual()
     yield from _unusual()
+    yield from _with_bytes()
     yield from _with_sizes()
 
 
@@ -232,6 +233,10 @@ def _unusual() -> Iterator[WrongSum]:
     yield WrongSum(
         "negated-16", "carries are dropped, and the sum is negated", lambda data: -_total(data) & 0xFFFF
     )  # fmt: skip
+
+
+def _with_bytes() -> Iterator[WrongSum]:
+    """Yield mistakes that only some bytes bring to light."""
     yield WrongSum("zero-ends", "summing ends at the first zero byte", lambda data: checksum(data.split(b"\0")[0]))
     yield WrongSum("zero-ends", "summing ends at the first zero word", _up_to_zero_word)
     yield WrongSum("seven-bits", "bytes lose their top bit", lambda data: checksum(bytes(one & 0x7F for one in data)))
@@ -252,6 +257,7 @@ def _unusual() -> Iterator[WrongSum]:
 
 
 def _with_sizes() -> Iterator[WrongSum]:
+    """Yield mistakes that only some lengths bring to light."""
     for size in (4, 8, 16, 32, 64):
         yield WrongSum(
             f"rest-{size}", f"what is left behind the last whole {size} bytes is left out", _without_rest(size)

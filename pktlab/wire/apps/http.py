@@ -7,6 +7,7 @@ data. Bytes are kept as they stand, so that building gives them back.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -17,9 +18,11 @@ from pktlab.wire.fields import field
 from pktlab.wire.glance import Glance
 from pktlab.wire.header import Header
 from pktlab.wire.nodes import Readable
-from pktlab.wire.rows import Row
+from pktlab.wire.rows import Row, Traced
 
-__all__ = ["METHODS", "Http", "Line", "Request", "Response", "Ssdp", "line_of"]
+__all__ = [
+    "KNOWN", "METHODS", "Http", "Line", "Lines", "Request", "Response", "Ssdp", "Start", "line_of", "looks_like_http",
+]  # fmt: skip
 
 METHODS = (
     b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"CONNECT", b"TRACE", b"PATCH", b"PROPFIND", b"PROPPATCH",
@@ -52,14 +55,19 @@ class Line(NamedTuple):
 
 
 @cache
-def _row(name: str) -> Row:
-    label = name.title() if name in KNOWN else "Header line"
-    full = KNOWN.get(name, name)
+def _row(full: str, label: str) -> Row:
     return Row(full, full.partition(".")[2], label, None, 0, None, 0, 1, False, "str", "dec", 0, None, STRING)
 
 
 class Lines(Readable):
-    """Header lines up to and with the empty one, as far as they are whole; each is in the trace under its own name."""
+    """Header lines up to and with the empty one, as far as they are whole; each is in the trace under its own name.
+
+    known : field names by the names of lines
+    """
+
+    def __init__(self, known: Mapping[str, str]) -> None:
+        super().__init__()
+        self.known = known
 
     def read_from(self, cursor: Cursor, scope: Any) -> tuple[Line, ...]:
         """Read the lines; the last is the empty one if it is there."""
@@ -72,8 +80,15 @@ class Lines(Readable):
             if not wire.strip(b"\r\n"):
                 break
             if cursor.trace is not None:
-                cursor.trace.append(_traced(lines[-1], start, other))
+                cursor.trace.append(self.traced(lines[-1], start, other))
         return tuple(lines)
+
+    def traced(self, line: Line, start: int, other: str) -> Traced:
+        """Return a line as it stands in the trace: under a name of its own, or as a whole."""
+        name = self.known.get(line.name)
+        value = line.wire if name is None else line.wire.partition(b":")[2]
+        row = _row(other, "Header line") if name is None else _row(name, line.name.title())
+        return row, start, start + len(line.wire), value.strip(b" \t\r\n")
 
     def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
         for line in obj:
@@ -90,12 +105,6 @@ def line_of(wire: bytes) -> Line:
     name, _, value = wire.partition(b":")
     text = STRING.decode(value.strip(b" \t\r\n"))
     return Line(name.decode("latin-1").strip().lower(), text, wire)
-
-
-def _traced(line: Line, start: int, other: str) -> Any:
-    known = line.name in KNOWN
-    value = line.wire.partition(b":")[2] if known else line.wire
-    return _row(line.name if known else other), start, start + len(line.wire), value.strip(b" \t\r\n")
 
 
 class Request(Header, layer="http"):
@@ -162,7 +171,7 @@ class Http(Header, layer="http", label="Hypertext Transfer Protocol"):
     """RFC 9112: a first line and header lines; the body is behind it."""
 
     start: Header = field(Start(), name="")
-    lines: tuple[Line, ...] = field(Lines(), name="", default=())
+    lines: tuple[Line, ...] = field(Lines(KNOWN), name="", default=())
 
     glances = (Glance(0, 4, tuple((int.from_bytes(one[:4], "big"),) * 2 for one in _FIRST_WORDS)),)
 

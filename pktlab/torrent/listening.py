@@ -1,0 +1,245 @@
+"""Hear the peers of a swarm in the streams of a capture: what connections tell is written into ledgers.
+
+A `PeerConnection` reads each stream; what it tells is kept until a handshake says of which torrent it is. What the
+peers tell of each other beside that (PEX), and of what they share (metadata), goes to the swarm, and so does what they
+tell an HTTP tracker.
+
+Spec: BEP 3 (messages), BEP 9 (metadata), BEP 11 (PEX), BEP 54 (a piece is gone).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from pktlab.columns.streams import read_streams
+from pktlab.flows.stream_table import Stream, Told
+from pktlab.flows.streams import Data, End, Event, Gap
+from pktlab.torrent.announces import Announces, contacts_of
+from pktlab.torrent.connection import PeerConnection
+from pktlab.torrent.events import Broken, Message, PeerEvent, Rule, Unknown, Violation
+from pktlab.torrent.ledger import Ledger, Link, Type
+from pktlab.torrent.swarm import Swarm
+from pktlab.wire.apps.bittorrent.framing import HANDSHAKE
+from pktlab.wire.bencode import read_lax
+
+__all__ = ["Block", "Listener", "swarm_of"]
+
+Block = Callable[[str, int, int, int, Any], None]
+"""Takes each block that is heard: info-hash, time in ns, piece, offset in it, bytes."""
+PIECE_HEAD_LEN = 13
+MESSAGE_HEAD_LEN, EXTENDED_HEAD_LEN = 5, 6
+EXTENDED = 20
+DATA = 1  # BEP 9: msg_type of a part of the metadata
+MAX_NAME = 64
+WRONG = frozenset({Rule.first, Rule.bitfield, Rule.piece, Rule.block})
+"""What makes a message one that nobody would take at its word."""
+TOLD = frozenset(map(int, Type)) - {Type.bitfield, Type.piece}
+"""Messages that are written down as they are, with no, one or three numbers."""
+
+
+def swarm_of(capture: Any, block: Block | None = None) -> Swarm:
+    """Return the swarms of a capture, of which nothing was read yet; `block` as for `Listener`."""
+    listener = Listener(Swarm(), block)
+    for _ in listener.read(capture):
+        pass
+    return listener.end()
+
+
+class Listener:
+    """Takes what is told of streams, and fills the ledgers of a swarm.
+
+    Parameters
+    ----------
+    swarm : what is heard goes there
+    block : is called with the bytes of each block
+
+    >>> listener = Listener(Swarm())
+    >>> listener.hear([])
+    >>> listener.end().ledgers
+    {}
+    """
+
+    def __init__(self, swarm: Swarm, block: Block | None = None) -> None:
+        self.swarm, self.block = swarm, block
+        self._open: dict[Stream, _Conversation] = {}
+        self._nameless: list[_Conversation] = []
+
+    def read(self, capture: Any) -> Iterator[None]:
+        """Hear a capture, of which nothing was read yet, a step at a time."""
+        for told in read_streams(capture):
+            self.hear(told)
+            yield
+
+    def hear(self, told: Iterable[Told]) -> None:
+        """Take what is told of streams, that of each in order."""
+        for stream, event in told:
+            conversation = self._open.get(stream)
+            if conversation is None:
+                conversation = self._open[stream] = _Conversation(self, stream)
+            conversation.hear(event)
+            if isinstance(event, End) and all(conversation.connection.closed):
+                del self._open[stream]
+                self._finish(conversation)
+
+    def _finish(self, conversation: _Conversation) -> None:
+        conversation.finish()
+        if conversation.link is None and conversation.waiting:
+            self._nameless.append(conversation)
+
+    def end(self) -> Swarm:
+        """Return the swarm when nothing more comes; connections whose torrent nobody named join the one they fit."""
+        for conversation in list(self._open.values()):
+            self._finish(conversation)
+        self._open.clear()
+        for conversation in self._nameless:
+            conversation.name(self._fitting(conversation))
+            conversation.finish()
+        self._nameless.clear()
+        return self.swarm
+
+    def _fitting(self, conversation: _Conversation) -> Ledger:
+        """Return the torrent in which both addresses take part, if there is just one."""
+        key = conversation.stream.key
+        fitting = [
+            ledger
+            for ledger in self.swarm.ledgers.values()
+            if {key.src, key.dst} <= {ip for link in ledger.links for ip, _ in link.ends}
+        ]
+        return fitting[0] if len(fitting) == 1 else self.swarm.ledger("")
+
+
+class _Conversation:
+    """One stream, and the link that it becomes when a handshake says of which torrent it is."""
+
+    def __init__(self, listener: Listener, stream: Stream) -> None:
+        self.listener, self.stream = listener, stream
+        self.connection = PeerConnection()
+        self.ledger: Ledger | None = None
+        self.link: Link | None = None
+        self.waiting: list[tuple[Any, ...]] = []
+        self.announces: Announces | None = None
+        self.opened_ns = self.closed_ns = 0
+        self.length, self.missing, self.unknown, self.violations = [0, 0], [0, 0], [0, 0], [0, 0]
+
+    def hear(self, event: Event) -> None:
+        """Take an event of the stream."""
+        if isinstance(event, Data):
+            self._time(event.times_ns[0])
+            self._time(event.times_ns[-1])
+            self.length[event.way] += len(event.data)
+            if event.way == 0 and event.offset == 0 and bytes(event.data[:5]) == b"GET /":
+                self.announces = Announces(self.listener.swarm, self.stream.key)
+            if self.announces is not None:
+                self.announces.take(event.way, bytes(event.data), event.times_ns[0])
+                return
+        elif isinstance(event, Gap):
+            self.length[event.way] += event.length or 0
+            self.missing[event.way] += event.length or 0
+        elif not isinstance(event, End) or event.frame:
+            self._time(event.time_ns)
+        last: Message | None = None
+        for told in self.connection.hear(event):
+            if isinstance(told, Violation):
+                self.violations[told.way] += 1
+                if told.rule in WRONG and last is not None and (told.way, told.offset) == (last.way, last.offset):
+                    last = None
+                continue
+            if last is not None:
+                self._message(last)
+            last = told if isinstance(told, Message) else None
+            self._count(told)
+        if last is not None:
+            self._message(last)
+
+    def _count(self, told: PeerEvent) -> None:
+        """Count what is no whole message."""
+        if isinstance(told, Unknown):
+            self.unknown[told.way] += told.size
+        elif isinstance(told, Broken):
+            self.unknown[told.way] += told.size - told.missing
+
+    def _time(self, time_ns: int) -> None:
+        self.opened_ns = self.opened_ns or time_ns
+        self.closed_ns = max(self.closed_ns, time_ns)
+
+    def _message(self, told: Message) -> None:
+        """Write a message down."""
+        kind, raw = told.type, told.raw
+        if kind == Type.piece:
+            piece, begin = told.fields
+            self._say(told, kind, piece, begin, len(raw) - PIECE_HEAD_LEN)
+            if self.listener.block is not None and self.ledger is not None:
+                self.listener.block(self.ledger.info_hash, told.time_ns, piece, begin, raw[PIECE_HEAD_LEN:])
+        elif kind in TOLD:
+            self._say(told, kind, *told.fields)
+        elif kind == Type.bitfield:
+            self._say(told, kind, bytes(raw[MESSAGE_HEAD_LEN:]))
+        elif kind == EXTENDED:
+            self._extended(told)
+        elif kind == HANDSHAKE and self.ledger is None:
+            self.name(self.listener.swarm.ledger(told.fields[0].hex()))
+
+    def _say(self, told: Message, kind: int, *numbers: Any) -> None:
+        if self.ledger is None:
+            self.waiting.append((told.time_ns, told.way, kind, numbers))
+        else:
+            self._write(told.time_ns, told.way, kind, numbers)
+
+    def _write(self, now: int, way: int, kind: int, numbers: tuple[Any, ...]) -> None:
+        assert self.ledger is not None
+        assert self.link is not None
+        if kind == Type.bitfield:
+            self.ledger.say_bitfield(now, self.link, way, numbers[0])
+        else:
+            self.ledger.say(now, self.link, way, kind, *numbers)
+
+    def _extended(self, told: Message) -> None:
+        """Take what an extension says that matters to a swarm."""
+        body = told.raw[EXTENDED_HEAD_LEN:]
+        if told.extension == "lt_donthave" and len(body) == 4:
+            self._say(told, Type.donthave, int.from_bytes(body, "big"))
+        if told.extension not in ("ut_pex", "ut_metadata") or self.ledger is None:
+            return
+        value = read_lax(bytes(body)).value
+        if value is None:
+            return
+        if told.extension == "ut_pex":
+            listening = self.listener.swarm.contacts[self.ledger.info_hash].listening
+            for ip, port in contacts_of(value.string(b"added") or b"", value.string(b"added6") or b""):
+                listening[ip].add(port)
+        elif value.integer(b"msg_type") == DATA:
+            part, total = value.integer(b"piece"), value.integer(b"total_size")
+            if part is not None and total is not None:
+                self.listener.swarm.add_metadata(self.ledger.info_hash, part, total, bytes(body[value.stop :]))
+
+    def name(self, ledger: Ledger) -> None:
+        """Say of which torrent it is, and write down what waited for that."""
+        key = self.stream.key
+        ends = ((key.src, key.srcport), (key.dst, key.dstport))
+        self.ledger = ledger
+        self.link = ledger.link(self.stream.protocol, ends, self.opened_ns, self.stream.number)
+        for waited in self.waiting:
+            self._write(*waited)
+        self.waiting.clear()
+
+    def finish(self) -> None:
+        """Note what is known of the whole conversation."""
+        if self.announces is not None:
+            self.announces.end()
+        link = self.link
+        if link is None or self.ledger is None:
+            return
+        for way, side in enumerate(self.connection.sides):
+            link.peer_ids[way] = side.peer_id
+            version, port = side.about.get(b"v"), side.about.get(b"p")
+            if isinstance(version, bytes):
+                link.versions[way] = version[:MAX_NAME].decode("utf-8", errors="replace")
+            if isinstance(port, int) and 0 < port < 1 << 16:
+                link.ports[way] = port
+        link.length, link.missing, link.unknown = self.length, self.missing, self.unknown
+        link.violations = self.violations
+        link.is_encrypted = self.connection.exchange is not None
+        link.is_over = all(self.connection.closed)
+        link.closed_ns = max(link.closed_ns, self.closed_ns)
+        self.ledger.say(link.closed_ns, link, 0, Type.closed)

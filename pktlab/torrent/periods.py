@@ -1,0 +1,68 @@
+"""A rhythm in moments: which period, if any, explains that they keep certain distances."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import comb
+from typing import NamedTuple
+
+__all__ = ["Period", "infer_period"]
+
+NS_PER_S = 1_000_000_000
+NEAR_S = 0.35
+"""How far a distance may be from a multiple: clients look once a second or less, and uplinks delay messages."""
+LEAST_S, MOST_S = 4.0, 70.0
+MOST_TURNS = 6
+"""Multiples of the period between two moments that still tell something about it."""
+LEAST_HITS = 3
+SURE = 0.05
+"""How likely it may be at most that chance alone explains as much, of all the periods that could be tried."""
+
+
+class Period(NamedTuple):
+    """A period, s; how many distances are multiples of it, `hits` of `n`."""
+
+    seconds: float
+    hits: int
+    n: int
+
+
+def infer_period(groups: Sequence[Sequence[int]]) -> Period | None:
+    """Return the period that the distances between neighbours in each group are multiples of; None if none stands out.
+
+    Of all periods that one wins of which chance would explain as much least likely: half a period explains the same
+    distances, but so would chance more of them.
+
+    Parameters
+    ----------
+    groups : moments in ns, each group in order and of one clock
+
+    >>> infer_period([[0, 10_020_000_000, 30_010_000_000, 31_500_000_000, 41_530_000_000, 51_500_000_000]])
+    Period(seconds=10.0, hits=4, n=4)
+    >>> infer_period([[0, 7_100_000_000, 19_000_000_000, 50_000_000_000]]) is None
+    True
+    """
+    gaps = [(after - before) / NS_PER_S for group in groups for before, after in pairwise(group)]
+    gaps = [gap for gap in gaps if gap > LEAST_S - NEAR_S]
+    candidates = {gap / turns for gap in gaps for turns in range(1, MOST_TURNS + 1) if LEAST_S <= gap / turns <= MOST_S}
+    if not candidates:
+        return None
+    chance, best = min((_by_chance(gaps, period), period) for period in candidates)
+    hits = [gap for gap in gaps if _is_multiple(gap, best)]
+    if chance * (MOST_S - LEAST_S) / (2 * NEAR_S) > SURE or len(hits) < LEAST_HITS:
+        return None
+    turns = sum(max(round(gap / best), 1) for gap in hits)
+    return Period(round(sum(hits) / turns, 1), len(hits), len(gaps))
+
+
+def _is_multiple(gap: float, period: float) -> bool:
+    turns = round(gap / period)
+    return 1 <= turns <= MOST_TURNS and abs(gap - turns * period) <= NEAR_S
+
+
+def _by_chance(gaps: Sequence[float], period: float) -> float:
+    """Return how likely it is that as many distances or more are multiples of a period by chance."""
+    n, hits = len(gaps), sum(_is_multiple(gap, period) for gap in gaps)
+    chance = 2 * NEAR_S / period
+    return float(sum(comb(n, k) * chance**k * (1 - chance) ** (n - k) for k in range(hits, n + 1)))
