@@ -55,7 +55,7 @@ def write_picture(target: str | None, torrents: Sequence[Torrent], draw: Any) ->
 def heading(torrent: Torrent) -> str:
     """Return a torrent in a line: its hash and name, its pieces, its peers, how long it was heard."""
     geometry, (first, last) = torrent.geometry, torrent.span_ns
-    name = f" {escape(torrent.metadata.name)}" if torrent.metadata else ""
+    name = f" {escape(torrent.name)}" if torrent.name else ""
     pieces = "pieces not known" if geometry.pieces is None else f"{geometry.pieces:,} pieces"
     size = f" of {geometry.piece_length / 1024:,.0f} KiB" if geometry.piece_length else ""
     peers, links = len(torrent.peers), len(torrent.ledger.links)

@@ -14,7 +14,7 @@ from pktlab_cli.printing import Printer, escape
 
 if TYPE_CHECKING:
     from pktlab.torrent.extract import Extracted
-    from pktlab.torrent.metadata import Metadata
+    from pktlab.torrent.metainfo import Metainfo
 
 __all__ = ["extract"]
 
@@ -39,22 +39,22 @@ def extract(
     INFOHASH.bin in their order, and are not checked. Names that lead out of DIR are refused.
     """
     from pktlab.torrent import extract as extracting
-    from pktlab.torrent.metadata import read_metainfo
+    from pktlab.torrent.metainfo import parse_metainfo
     from pktlab.torrent.swarm import Torrent
 
-    given: Metadata | None = None if metainfo is None else read_metainfo(Path(metainfo).read_bytes())
+    given: Metainfo | None = None
+    if metainfo is not None:
+        given = parse_metainfo(Path(metainfo).read_bytes(), strict=False)
     with extracting.BlockStore() as store:
         swarm, status = heard(source, condition, salvage, store.add)
-        if given is not None and given.info_hash not in swarm.ledgers:
-            raise click.ClickException(f"{metainfo} is of torrent {given.info_hash}, of which no peer is heard")
-        done = 0
-        for info_hash in [one for one in store.info_hashes() if given is None or one == given.info_hash]:
-            metadata = given or swarm.metadata.get(info_hash)
-            torrent = Torrent(swarm.ledgers[info_hash], metadata=metadata)
-            made = extracting.extract(store, info_hash, Path(folder), torrent.geometry, metadata)
-            out.lines(_lines(made, out))
-            done += 1
-        if not done:
+        hashes = [] if given is None else [one.hex() for one in given.wire_hashes]
+        chosen = [one for one in store.info_hashes() if given is None or one in hashes]
+        if given is not None and not chosen:
+            raise click.ClickException(f"no blocks of {metainfo} are heard, which is torrent {hashes[0]}")
+        for info_hash in chosen:
+            torrent = Torrent(swarm.ledgers[info_hash], metadata=given or swarm.metadata.get(info_hash))
+            out.lines(_lines(extracting.extract(store, torrent, Path(folder)), out))
+        if not chosen:
             out.line("no blocks of any torrent are heard in this capture")
     return status
 

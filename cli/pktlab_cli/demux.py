@@ -86,8 +86,10 @@ def demux(
         raise click.UsageError(why, click.get_current_context())
     if experiment is not None:
         return show_experiment(experiment, folder, out)
-    from pktlab.demuxing import Demuxed
+    from pktlab.demuxing import Demuxed, check_png
 
+    if target is not None and target.lower().endswith(".png"):
+        check_png()
     demuxed = Demuxed(_host(texts, listing, hosts, dev, interface), explain=explain)
     show = _Show(demuxed, form, quiet or as_json, as_json, draw, target, out)
     if interface is not None:
@@ -198,10 +200,11 @@ def _table(texts: tuple[str, ...], listing: str | None) -> Any:
         return None
     listed: list[Socket] = []
     if listing is not None:
+        from pktlab.live.sock_diag import programs
         from pktlab.live.socket_list import machine_sockets, parse_ss
 
         if listing == "here":
-            listed = machine_sockets()
+            listed = machine_sockets(programs())
         else:
             listed = parse_ss(Path(listing).read_text(encoding="utf-8", errors="replace"), listing)
     return SocketTable([*listed, *map(parse_socket, texts)])

@@ -20,7 +20,7 @@ table for UDP, which makes a difference only among several sockets connected to 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from pktlab.flows.accepting import AcceptQueues
@@ -44,6 +44,7 @@ class SocketTable(BoundSockets):
     ----------
     sockets : in the order in which they were bound
     networks : of the host, such as ``"192.0.2.0/24"``: their broadcast addresses are known as such
+    groups : that the host is known to be in, beside those that the sockets joined
 
     >>> table = SocketTable.of("udp:0.0.0.0:53", "udp:10.0.0.1:53", "udp:10.0.0.1:53,peer=10.0.0.9:4711")
     >>> for port in (4711, 4712):
@@ -52,7 +53,10 @@ class SocketTable(BoundSockets):
     udp:10.0.0.1:53 (address)
     """
 
-    def __init__(self, sockets: Sequence[Socket] = (), *, networks: Sequence[str] = ()) -> None:
+    def __init__(
+        self, sockets: Sequence[Socket] = (), *, networks: Sequence[str] = (), groups: Collection[Membership] = ()
+    ) -> None:
+        self.groups = frozenset(groups)
         self._queues = AcceptQueues()
         super().__init__(tuple(sockets))
         self.broadcasts = {EVERYBODY} | {
@@ -103,7 +107,11 @@ class SocketTable(BoundSockets):
         mapped = "::ffff:" if listener.family == 6 and ":" not in key.dst else ""
         local = Endpoint(mapped + key.dst, key.dstport)
         peer = Endpoint(mapped + key.src, key.srcport)
-        child = self.add(replace(listener, local=local, peer=peer, backlog=None, name=name))
+        child = replace(listener, local=local, peer=peer, backlog=None, name=name)
+        own_name = str(replace(listener, backlog=None))
+        if not name and listener.name.endswith(f" {own_name}"):  # it is called after its program
+            child = replace(child, name=f"{listener.name.removesuffix(own_name)}{child}")
+        child = self.add(child)
         self._queues.put(listener, child.name)
         return child
 
@@ -196,9 +204,9 @@ class SocketTable(BoundSockets):
     def _has_joined(self, group: str, dev: str) -> bool:
         """Tell whether the host takes packets for a group off the interface: some socket joined it there."""
         wanted = {Membership(group), Membership(group, dev)} if dev else None
+        everybody = (self.groups, *(one.groups for one in self.sockets))
         return group in ALL_HOSTS or any(
-            one.groups & wanted if wanted else any(joined.group == group for joined in one.groups)
-            for one in self.sockets
+            joined & wanted if wanted else any(one.group == group for one in joined) for joined in everybody
         )
 
     def _fitting(self, key: FlowKey, dev: str) -> Iterator[Socket]:

@@ -1,8 +1,8 @@
-"""Interfaces, routes and neighbours, as the kernel has them: asked over rtnetlink, of the caller's namespace.
+"""Interfaces, addresses, routes, neighbours and sockets, as the kernel has them: asked of the caller's namespace.
 
 Nothing is sent to a network, and nothing is changed.
 
-Spec: RFC 3549; rtnetlink(7), and Linux ``include/uapi/linux/{rtnetlink,if_link,neighbour}.h``.
+Spec: RFC 3549; rtnetlink(7), sock_diag(7), and Linux ``include/uapi/linux/{rtnetlink,if_link,neighbour}.h``.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from collections.abc import Iterator
 
 from pktlab.errors import PktlabError
 
-__all__ = ["GET_LINK", "GET_NEIGHBOUR", "GET_ROUTE", "Answer", "ask", "attributes"]
+__all__ = ["GET_ADDRESS", "GET_LINK", "GET_NEIGHBOUR", "GET_ROUTE", "SOCK_DIAG", "Answer", "ask", "attributes"]
 
-GET_LINK, GET_ROUTE, GET_NEIGHBOUR = 18, 26, 30
+GET_LINK, GET_ADDRESS, GET_ROUTE, GET_NEIGHBOUR = 18, 22, 26, 30
+ROUTE, SOCK_DIAG = 0, 4
+"""Whom in the kernel to ask (include/uapi/linux/netlink.h): for the network's configuration, and for sockets."""
 REQUEST, DUMP = 0x001, 0x300
 ERROR, DONE = 2, 3
 HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence number, port
@@ -29,13 +31,18 @@ Answer = tuple[bytes, dict[int, bytes]]
 """The fixed part of a message, and its attributes."""
 
 
-def ask(kind: int, fixed: bytes, given: dict[int, bytes] | None = None, *, dump: bool = False) -> list[Answer]:
+def ask(
+    kind: int, fixed: bytes, given: dict[int, bytes] | None = None, *, dump: bool = False, of: int = ROUTE,
+    answer_len: int | None = None,
+) -> list[Answer]:  # fmt: skip
     """Return what the kernel answers.
 
     Parameters
     ----------
-    kind : what is asked for; fixed : its fixed part, which the answers have too; given : its attributes
+    kind : what is asked for; fixed : its fixed part; given : its attributes
     dump : all there are, not one
+    of : whom in the kernel
+    answer_len : bytes of the fixed part of an answer; as many as that of the question has, if not given
 
     Raises
     ------
@@ -47,12 +54,12 @@ def ask(kind: int, fixed: bytes, given: dict[int, bytes] | None = None, *, dump:
         raise PktlabError("interfaces and routes are asked for over Linux's rtnetlink, which this system has not")
     body = fixed + b"".join(map(_attribute, *zip(*given.items(), strict=True)) if given else ())
     message = HEADER.pack(HEADER.size + len(body), kind, REQUEST | (DUMP if dump else 0), 1, 0) + body
-    with socket.socket(family, socket.SOCK_RAW, 0) as asked:
+    with socket.socket(family, socket.SOCK_RAW, of) as asked:
         asked.settimeout(TIMEOUT_S)
         asked.bind((0, 0))
         asked.send(message)
         answers: list[Answer] = []
-        while not _take(asked.recv(MOST_LEN), len(fixed), answers, dump):
+        while not _take(asked.recv(MOST_LEN), answer_len or len(fixed), answers, dump):
             pass
     return answers
 

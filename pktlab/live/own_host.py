@@ -11,23 +11,25 @@ import ipaddress
 import socket
 import struct
 import time
+from dataclasses import replace
 
 from pktlab.flows.demux import SocketTable
 from pktlab.flows.keys import FlowKey, flow_key
 from pktlab.flows.receiving import Delivery, ReceivingHost
 from pktlab.live.links import link_named
-from pktlab.live.netlink import ask
-from pktlab.live.socket_list import machine_sockets
+from pktlab.live.netlink import GET_ADDRESS, ask
+from pktlab.live.sock_diag import programs
+from pktlab.live.socket_list import machine_groups, machine_sockets
 from pktlab.wire.dissection import Dissection
 
 __all__ = ["OwnHost", "own_addresses"]
 
-GET_ADDRESS = 22  # RTM_GETADDR (include/uapi/linux/rtnetlink.h)
 IFA_ADDRESS, IFA_LOCAL = 1, 2  # include/uapi/linux/if_addr.h
 _ADDRESS = struct.Struct("=4BI")  # family, prefix length, flags, scope, index
 MS = 1_000_000
 OLD_NS, NEW_NS = 200 * MS, 5 * MS
 """When the sockets are read again: after a while, and soon if nobody is known for a packet."""
+NAMES_NS = 1000 * MS
 MAX_TOLD = 10_000
 """Senders that are kept in mind though the kernel lists no socket of theirs: raw ones, or gone."""
 
@@ -66,13 +68,21 @@ class OwnHost(ReceivingHost):
     def __init__(self, interface: str) -> None:
         link_named(interface)
         self._networks = [str(one.network) for one in own_addresses()]
+        self._names = programs()
+        self._named_ns = time.monotonic_ns()
         super().__init__(self._sockets(), dev=interface, is_complete=True)
         self.addresses = _Own(str(one.ip) for one in own_addresses())
         self._read_ns = time.monotonic_ns()
         self._told: dict[tuple[str, str, int], None] = {}
 
     def _sockets(self) -> SocketTable:
-        return SocketTable(machine_sockets(), networks=self._networks)
+        """Return the sockets of now; to look for new programs takes longer, and is done every second at most."""
+        now = time.monotonic_ns()
+        if now - self._named_ns > NAMES_NS:
+            self._names, self._named_ns = programs(), now
+        # When programs accept is not seen, so whether a queue is full is left to the kernel.
+        listed = [replace(one, backlog=None) for one in machine_sockets(self._names)]
+        return SocketTable(listed, networks=self._networks, groups=machine_groups())
 
     def take(self, packet: Dissection, *, explain: bool = False, dropped: str = "") -> Delivery | None:
         """Return what becomes of a packet, as `ReceivingHost` does."""

@@ -1,7 +1,7 @@
-r"""The sockets of a running machine: out of ``/proc/net``, or out of what `ss -tuan` printed.
+r"""The sockets of a running machine: as the kernel tells them, out of ``/proc/net``, or out of what `ss -tuan` printed.
 
-Both tell where sockets are bound and to whom they are connected. What they do not tell is left at its default:
-SO_REUSEADDR, SO_REUSEPORT and groups; of `::` it is known only from `ss` whether it is for IPv6 alone.
+All tell where sockets are bound and to whom they are connected. What they do not tell is left at its default:
+SO_REUSEADDR, SO_REUSEPORT and groups; from ``/proc/net`` it is not known whether `::` is for IPv6 alone.
 
 Spec: Linux Documentation/networking/proc_net_tcp.rst; `ss`(8). A socket is listed after those that were made later, so
 the lists are turned round.
@@ -14,12 +14,14 @@ import re
 import struct
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from pktlab.errors import PktlabError
-from pktlab.flows.sockets import Endpoint, Socket, parse_socket
+from pktlab.flows.sockets import Endpoint, Membership, Socket, parse_socket
+from pktlab.live.sock_diag import diag_sockets, named
 
-__all__ = ["machine_sockets", "parse_proc", "parse_ss"]
+__all__ = ["machine_groups", "machine_sockets", "parse_igmp", "parse_proc", "parse_ss"]
 
 TABLES = "/proc/thread-self/net"
 """Where /proc/net leads, but for a thread that entered another namespace."""
@@ -29,13 +31,19 @@ GONE = {"06", "07", "03"}
 STATES = ("ESTAB", "UNCONN", "LISTEN", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT", "LAST-ACK", "CLOSING", "SYN-SENT")
 
 
-def machine_sockets() -> list[Socket]:
-    """Return the sockets of this machine (of this network namespace), the first bound first.
+def machine_sockets(names: dict[int, str] | None = None) -> list[Socket]:
+    """Return the sockets of this machine (of this network namespace), of each port the first bound first.
+
+    Parameters
+    ----------
+    names : what they are called, by inode (`pktlab.live.sock_diag.programs`); of use where the kernel tells inodes
 
     Raises
     ------
     PktlabError : the system has no ``/proc/net``
     """
+    with suppress(OSError, PktlabError):
+        return named(diag_sockets(), names or {})
     found: list[Socket] = []
     for protocol in ("udp", "tcp"):
         for suffix in ("", "6"):
@@ -44,6 +52,31 @@ def machine_sockets() -> list[Socket]:
                 found += parse_proc(path.read_text(encoding="ascii"), protocol)
     if not Path(TABLES).exists():
         raise PktlabError(f"there is no /proc/net on {sys.platform}: describe the sockets, or give the output of ss")
+    return found
+
+
+def machine_groups() -> list[Membership]:
+    """Return the multicast groups that this machine is in, whichever socket joined them; none where nobody tells."""
+    texts = [path.read_text(encoding="ascii") for name in ("igmp", "igmp6") if (path := Path(TABLES, name)).exists()]
+    return [one for text in texts for one in parse_igmp(text)]
+
+
+def parse_igmp(text: str) -> list[Membership]:
+    r"""Return the groups of ``/proc/net/igmp`` or ``igmp6``.
+
+    >>> print(*parse_igmp("2\teth0      :     1      V3\n\t\t\t\tFB0000E0     1 0:00000000\t\t0\n"))
+    224.0.0.251%eth0
+    >>> print(*parse_igmp("1    lo              ff020000000000000000000000000001     1 0000000C 0\n"))
+    ff02::1%lo
+    """
+    found, dev = [], ""
+    for line in text.splitlines():
+        if interface := re.match(r"\d+\s+(\S+)\s+:", line):
+            dev = interface[1]
+        elif v6 := re.match(r"\d+\s+(\S+)\s+([0-9a-f]{32})\s", line):
+            found.append(Membership(str(ipaddress.IPv6Address(bytes.fromhex(v6[2]))), v6[1]))
+        elif v4 := re.match(r"\s+([0-9A-F]{8})\s", line):
+            found.append(Membership(_address(v4[1]), dev))
     return found
 
 

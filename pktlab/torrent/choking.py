@@ -171,7 +171,7 @@ def _slots(relations: Sequence[Relation]) -> int | None:
     lasting: defaultdict[int, int] = defaultdict(int)
     wanting = served = before = 0
     for now, wish_change, service_change in changes:
-        if wanting > served:
+        if wanting > served > 0:
             lasting[served] += now - before
         wanting, served, before = wanting + wish_change, served + service_change, now
     return max(lasting, key=lambda count: (lasting[count], count)) if lasting else None

@@ -10,26 +10,26 @@ Names of files are the torrent's, which anybody may have written: those that lea
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import tempfile
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from pktlab.errors import PktlabError
+from pktlab.torrent.contents import Metainfo
 from pktlab.torrent.geometry import Geometry
-from pktlab.torrent.metadata import BLOCK_LEN, File, Metadata, file_root, piece_root
+from pktlab.torrent.merkle import BLOCK, block_hashes, merkle_root
+from pktlab.torrent.swarm import Torrent
 
-__all__ = ["BlockStore", "ExtractError", "Extracted", "extract", "safe_path"]
+__all__ = ["BlockStore", "ExtractError", "Extracted", "extract"]
 
 MAX_CHOICES = 64
 """Choices of differing copies that are tried for a piece."""
 MAX_COPIES = 8
-RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{name}{number}" for name in ("COM", "LPT") for number in range(1, 10))}
 
 
 class ExtractError(PktlabError):
@@ -82,8 +82,8 @@ class BlockStore:
         """Return the pieces of which there are blocks, in their order."""
         return sorted(self._blocks[info_hash])
 
-    def versions(self, info_hash: str, piece: int, length: int) -> Iterator[list[bytes]]:
-        """Yield the whole piece as its blocks, in every choice of copies that differ; nothing if any is missing."""
+    def versions(self, info_hash: str, piece: int, length: int) -> Iterator[bytes]:
+        """Yield the whole piece, in every choice of copies that differ; nothing if any block is missing."""
         kept = self._blocks[info_hash].get(piece, {})
         at, rows = 0, []
         while at < length:
@@ -93,7 +93,7 @@ class BlockStore:
             rows.append([one for one in copies if one.length == copies[0].length])
             at += copies[0].length
         for choice in itertools.islice(itertools.product(*rows), MAX_CHOICES):
-            yield [self._read(one) for one in choice]
+            yield b"".join(map(self._read, choice))
 
     def parts(self, info_hash: str, piece: int) -> Iterator[tuple[int, bytes]]:
         """Yield the blocks of a piece that may be incomplete, each with its offset; the first copy of each."""
@@ -125,94 +125,76 @@ class Extracted:
     is_checked: bool
 
 
-def extract(
-    store: BlockStore, info_hash: str, folder: Path, geometry: Geometry, metadata: Metadata | None = None
-) -> Extracted:
-    """Write what was shared below `folder`; what is missing or bad is zeros.
+def extract(store: BlockStore, torrent: Torrent, folder: Path) -> Extracted:
+    """Write what a torrent's peers shared below `folder`; what is missing or bad is zeros.
 
     Raises
     ------
-    ExtractError : a name leads out of the folder, or two files have the same
+    Malformed : a name leads out of the folder, or two files have the same
+    ExtractError : something in the folder leads out of it
     """
+    metadata = torrent.metadata
     if metadata is None:
-        return _unchecked(store, info_hash, folder, geometry)
-    targets = {file: safe_path(folder, file.path) for file in metadata.files}
-    if len(set(targets.values())) < len(targets):
-        raise ExtractError(f"torrent {info_hash}: two files have the same name; nothing was written")
-    for file, path in targets.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as made:
-            made.truncate(file.length)
-    if metadata.is_v2:
-        _infer_layers(store, info_hash, metadata, geometry)
+        return _unchecked(store, torrent.ledger.info_hash, folder, torrent.geometry)
+    targets = {path: _target(folder, names) for path, names in metadata.safe_paths().items()}
+    for file in metadata.files:
+        if not file.is_padding:
+            targets[file.path].parent.mkdir(parents=True, exist_ok=True)
+            with targets[file.path].open("wb") as made:
+                made.truncate(file.length)
+    heard = _Heard(store, torrent.ledger.info_hash, metadata)
     good: list[int] = []
     bad: list[int] = []
     missing: list[int] = []
-    for piece in range(geometry.pieces or 0):
-        found, heard = _right(store, info_hash, metadata, geometry, piece)
+    for piece in range(metadata.piece_count):
+        found, is_whole = heard.right(piece)
         if found is not None:
-            _write(metadata, targets, piece * metadata.piece_length, found)
-        (good if found is not None else bad if heard else missing).append(piece)
-    return Extracted(
-        metadata.name_hash, tuple(targets.values()), geometry.pieces, tuple(good), tuple(bad), tuple(missing), True
-    )
+            _write(metadata, targets, piece, found)
+        (good if found is not None else bad if is_whole else missing).append(piece)
+    files = tuple(targets.values())
+    return Extracted(torrent.info_hash, files, metadata.piece_count, tuple(good), tuple(bad), tuple(missing), True)
 
 
-def _right(
-    store: BlockStore, info_hash: str, metadata: Metadata, geometry: Geometry, piece: int
-) -> tuple[bytes | None, bool]:
-    """Return the piece with the right hash, if there is one, and whether all of its blocks were heard."""
-    heard = False
-    for blocks in store.versions(info_hash, piece, geometry.length_of(piece)):
-        heard = True
-        if _is_right(metadata, piece, blocks):
-            return b"".join(blocks), True
-    return None, heard
+class _Heard:
+    """The pieces that were heard, and what tells whether they are right."""
+
+    def __init__(self, store: BlockStore, info_hash: str, metadata: Metainfo) -> None:
+        self.store, self.info_hash = store, info_hash
+        self.metadata = metadata if metadata.info_hash_v1 else replace(metadata, piece_layers=self._layers(metadata))
+
+    def right(self, piece: int) -> tuple[bytes | None, bool]:
+        """Return the piece with the right hash, if there is one, and whether all of its blocks were heard."""
+        is_whole = False
+        for data in self.store.versions(self.info_hash, piece, self.metadata.piece_size(piece)):
+            is_whole = True
+            if self.metadata.is_right(piece, data):
+                return data, True
+        return None, is_whole
+
+    def _layers(self, metadata: Metainfo) -> dict[bytes, tuple[bytes, ...]]:
+        """Return the hashes of the pieces of version 2; those that no metainfo tells are proven by the file's root."""
+        layers = dict(metadata.piece_layers)
+        width = metadata.piece_length // BLOCK
+        for file in metadata.files:
+            if file.length <= metadata.piece_length or file.pieces_root in layers:
+                continue
+            pieces = range(file.first_piece, file.first_piece + -(-file.length // metadata.piece_length))
+            found = [next(self.store.versions(self.info_hash, one, metadata.piece_size(one)), None) for one in pieces]
+            row = tuple(merkle_root(block_hashes(data), width=width) for data in found if data is not None)
+            if len(row) == len(pieces) and merkle_root(row, width.bit_length() - 1) == file.pieces_root:
+                layers[file.pieces_root] = row
+        return layers
 
 
-def _is_right(metadata: Metadata, piece: int, blocks: list[bytes]) -> bool:
-    if not metadata.is_v2:
-        return hashlib.sha1(b"".join(blocks)).digest() == metadata.hashes[piece]
-    start = piece * metadata.piece_length
-    file = next(one for one in metadata.files if one.start <= start < one.start + max(one.length, 1))
-    if file.length <= metadata.piece_length:  # the file's root is that of its only piece
-        return _root(b"".join(blocks)) == file.pieces_root
-    row = metadata.layers.get(file.pieces_root, b"")
-    number = (start - file.start) // metadata.piece_length
-    return _root(b"".join(blocks), metadata.piece_length) == row[32 * number : 32 * number + 32]
-
-
-def _root(data: bytes, piece_length: int = 0) -> bytes:
-    """Return the root of a piece; of a file's only piece, the tree is as small as it can be."""
-    blocks = [data[at : at + BLOCK_LEN] for at in range(0, len(data), BLOCK_LEN)]
-    return piece_root(blocks, piece_length // BLOCK_LEN or 1 << max(len(blocks) - 1, 0).bit_length())
-
-
-def _infer_layers(store: BlockStore, info_hash: str, metadata: Metadata, geometry: Geometry) -> None:
-    """Find the hashes of the pieces of version 2 where no metainfo file tells them: the file's root proves them all."""
-    for file in metadata.files:
-        if file.length <= metadata.piece_length or file.pieces_root in metadata.layers:
-            continue
-        first = file.start // metadata.piece_length
-        count = -(-file.length // metadata.piece_length)
-        row = []
-        for piece in range(first, first + count):
-            blocks = next(store.versions(info_hash, piece, geometry.length_of(piece)), None)
-            if blocks is None:
-                break
-            row.append(_root(b"".join(blocks), metadata.piece_length))
-        if len(row) == count and file_root(row, metadata.piece_length) == file.pieces_root:
-            metadata.layers[file.pieces_root] = b"".join(row)
-
-
-def _write(metadata: Metadata, targets: Mapping[File, Path], start: int, data: bytes) -> None:
+def _write(metadata: Metainfo, targets: Mapping[tuple[bytes, ...], Path], piece: int, data: bytes) -> None:
     """Write a piece into the files that it lies in."""
-    for file, path in targets.items():
-        first, last = max(start, file.start), min(start + len(data), file.start + file.length)
-        if first < last:
-            with path.open("r+b") as made:
-                made.seek(first - file.start)
-                made.write(data[first - start : last - start])
+    at = 0
+    for span in metadata.spans(piece):
+        if not span.file.is_padding:
+            with targets[span.file.path].open("r+b") as made:
+                made.seek(span.start)
+                made.write(data[at : at + span.length])
+        at += span.length
 
 
 def _unchecked(store: BlockStore, info_hash: str, folder: Path, geometry: Geometry) -> Extracted:
@@ -232,27 +214,9 @@ def _unchecked(store: BlockStore, info_hash: str, folder: Path, geometry: Geomet
     return Extracted(info_hash, (path,), geometry.pieces, tuple(heard), (), tuple(missing), False)
 
 
-def safe_path(folder: Path, parts: tuple[str, ...]) -> Path:
-    r"""Return where a file goes below `folder`.
-
-    Raises
-    ------
-    ExtractError : its name is empty, climbs out, is absolute, or means something else on some system
-
-    >>> safe_path(Path("out"), ("book", "chapter.txt")).as_posix()
-    'out/book/chapter.txt'
-    >>> safe_path(Path("out"), ("..", "etc", "passwd"))
-    Traceback (most recent call last):
-        ...
-    pktlab.torrent.extract.ExtractError: the name '../etc/passwd' leads out of the folder: nothing was written
-    """
-    shown = "/".join(parts)
-    for part in parts or ("",):
-        if part in ("", ".", "..") or any(char in part for char in "/\\\0"):
-            raise ExtractError(f"the name {shown!r} leads out of the folder: nothing was written")
-        if part.partition(".")[0].upper() in RESERVED or part[1:2] == ":":
-            raise ExtractError(f"the name {shown!r} is a device on some systems: nothing was written")
-    path = folder.joinpath(*parts)
+def _target(folder: Path, names: tuple[str, ...]) -> Path:
+    """Return where a file goes, whose names are safe; ExtractError if a link that is there leads out all the same."""
+    path = folder.joinpath(*names)
     if folder.exists() and not path.resolve().is_relative_to(folder.resolve()):
-        raise ExtractError(f"the name {shown!r} leads out of the folder by a link: nothing was written")
+        raise ExtractError(f"{'/'.join(names)!r} leads out of {folder} by a link that is there: nothing was written")
     return path

@@ -73,7 +73,7 @@ def parse_magnet(link: str) -> Magnet:
     for part in link[at:].split("&"):
         key, _, value = part.partition("=")
         key = re.sub(r"\.\d+$", "", key.lower())
-        text = unquote_to_bytes(value).decode("utf-8", "backslashreplace")
+        text = unquote_to_bytes(value.encode("utf-8", "backslashreplace")).decode("utf-8", "backslashreplace")
         if key == "xt":
             _take_hash(text, at, hashes)
         found.setdefault(key, []).append(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import comb
 from typing import NamedTuple
 
 __all__ = ["Period", "infer_period"]
@@ -11,10 +12,12 @@ __all__ = ["Period", "infer_period"]
 NS_PER_S = 1_000_000_000
 NEAR_S = 0.35
 """How far a distance may be from a multiple: clients look once a second or less, and uplinks delay messages."""
-LEAST_S, MOST_S, STEP_S = 4.0, 70.0, 0.05
+LEAST_S, MOST_S = 4.0, 70.0
 MOST_TURNS = 6
 """Multiples of the period between two moments that still tell something about it."""
-LEAST_HITS, LEAST_Z = 3, 3.0
+LEAST_HITS = 3
+SURE = 0.05
+"""How likely it may be at most that chance alone explains as much, of all the periods that could be tried."""
 
 
 class Period(NamedTuple):
@@ -28,8 +31,8 @@ class Period(NamedTuple):
 def infer_period(groups: Sequence[Sequence[int]]) -> Period | None:
     """Return the period that the distances between neighbours in each group are multiples of; None if none stands out.
 
-    Of all periods that one wins by which most is explained beyond chance: half a period explains the same distances,
-    but so would chance more of them.
+    Of all periods that one wins of which chance would explain as much least likely: half a period explains the same
+    distances, but so would chance more of them.
 
     Parameters
     ----------
@@ -42,13 +45,12 @@ def infer_period(groups: Sequence[Sequence[int]]) -> Period | None:
     """
     gaps = [(after - before) / NS_PER_S for group in groups for before, after in pairwise(group)]
     gaps = [gap for gap in gaps if gap > LEAST_S - NEAR_S]
-    if not gaps:
+    candidates = {gap / turns for gap in gaps for turns in range(1, MOST_TURNS + 1) if LEAST_S <= gap / turns <= MOST_S}
+    if not candidates:
         return None
-    candidates = (LEAST_S + STEP_S * step for step in range(round((MOST_S - LEAST_S) / STEP_S) + 1))
-    scored = [(_beyond_chance(gaps, period), period) for period in candidates]
-    z, best = max(scored)
+    chance, best = min((_by_chance(gaps, period), period) for period in candidates)
     hits = [gap for gap in gaps if _is_multiple(gap, best)]
-    if z < LEAST_Z or len(hits) < LEAST_HITS:
+    if chance * (MOST_S - LEAST_S) / (2 * NEAR_S) > SURE or len(hits) < LEAST_HITS:
         return None
     turns = sum(max(round(gap / best), 1) for gap in hits)
     return Period(round(sum(hits) / turns, 1), len(hits), len(gaps))
@@ -59,8 +61,8 @@ def _is_multiple(gap: float, period: float) -> bool:
     return 1 <= turns <= MOST_TURNS and abs(gap - turns * period) <= NEAR_S
 
 
-def _beyond_chance(gaps: Sequence[float], period: float) -> float:
-    """Return by how many standard deviations more distances are multiples than chance would have."""
-    hits = sum(_is_multiple(gap, period) for gap in gaps)
+def _by_chance(gaps: Sequence[float], period: float) -> float:
+    """Return how likely it is that as many distances or more are multiples of a period by chance."""
+    n, hits = len(gaps), sum(_is_multiple(gap, period) for gap in gaps)
     chance = 2 * NEAR_S / period
-    return float((hits - len(gaps) * chance) / (len(gaps) * chance * (1 - chance)) ** 0.5)
+    return float(sum(comb(n, k) * chance**k * (1 - chance) ** (n - k) for k in range(hits, n + 1)))

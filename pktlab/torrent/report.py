@@ -1,4 +1,4 @@
-"""What is known of swarms as JSON documents; their JSON Schemas lie beside this file, as ``bt-NAME.schema.json``."""
+"""What is known of swarms as JSON documents; their JSON Schemas are in ``pktlab/contracts``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _torrent(torrent: Torrent) -> dict[str, Any]:
     first, last = torrent.span_ns
     return {
         "info_hash": torrent.info_hash or None,
-        "name": torrent.metadata.name if torrent.metadata else None,
+        "name": torrent.name,
         "pieces": torrent.geometry.pieces,
         "piece_length": torrent.geometry.piece_length or None,
         "first_ns": first,
@@ -63,6 +63,7 @@ def _peer(peer: Peer) -> dict[str, Any]:
         "cancels": peer.cancels,
         "duplicates": peer.duplicates,
         "wasted": peer.wasted,
+        "hash_failures": [[when, piece] for when, piece in peer.failures],
         "endgame_requests": peer.endgame,
         "endgame_ns": peer.endgame_ns,
         "joined_ns": peer.joined_ns,

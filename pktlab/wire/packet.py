@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from construct import this
 
 from pktlab.wire import icmp, icmpv6
+from pktlab.wire.apps.bittorrent.http_tracker import TrackerAnswer, TrackerGet
 from pktlab.wire.apps.bittorrent.krpc import Krpc
 from pktlab.wire.apps.bittorrent.lsd import Lsd
 from pktlab.wire.apps.bittorrent.peers import Bittorrent
@@ -143,7 +144,11 @@ UDP_FIRST = _by_first_byte(
 )  # fmt: skip
 PEER_FIRST = _by_first_byte((b"\0\x13", Bittorrent))
 TCP_FIRST = {
-    **_by_first_byte((CONTENT, Tls), ([ord("H"), *(method[0] for method in METHODS)], Http)), **PEER_FIRST,
+    **_by_first_byte(
+        (CONTENT, Tls), (b"G", TrackerGet), ([ord("H"), *(method[0] for method in METHODS)], Http),
+        (b"d", TrackerAnswer),
+    ),
+    **PEER_FIRST,
 }  # fmt: skip
 """Protocols that are known by how they begin, on any port: by their first byte."""
 
@@ -188,6 +193,7 @@ FOLLOWS: dict[type[Header], Follows] = {
     Udp: Follows(("dstport", "srcport"), UDP_PORTS, guess=True, first=UDP_FIRST),
     Tcp: Follows(("dstport", "srcport"), TCP_PORTS, guess=True, first=TCP_FIRST),
     Quic: Follows((), {}, guess=True, first=LONG_HEADERS),
+    Http: Follows((), {}, guess=True, first=_by_first_byte((b"d", TrackerAnswer))),
     Utp: Follows((), {}, guess=True, first=PEER_FIRST),
 }
 INSTEAD: dict[type[Header], tuple[tuple[Any, type[Header]], ...]] = {
@@ -217,6 +223,7 @@ PROTOCOLS: tuple[type[Header], ...] = (
     Gre, Pptp, Erspan, Erspan3, Vxlan, Geneve, EtherIp, Gtpu,
     Dns, DnsTcp, Mdns, Llmnr, Http, Ssdp, Tls, Dhcp, Dhcpv6, Ntp, Stun, Quic, Rtp, Rtcp,
     Bittorrent, Utp, Utp0, Krpc, Lsd, Connect, Announce, Scrape, Connected, Announced, Announced6, Scraped, Refused,
+    TrackerGet, TrackerAnswer,
 )  # fmt: skip
 """Every header that can be a layer, from the link up."""
 LINK_LAYERS = (

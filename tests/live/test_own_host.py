@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
 from pktlab.demuxing import Demuxed
 from pktlab.errors import PktlabError
 from pktlab.flows.receiving import Delivery
+from pktlab.flows.sockets import parse_socket
+from pktlab.live import Sandbox
 from pktlab.live.access import raw_socket_error
+from pktlab.live.inside import inside
+from pktlab.live.kernel_sockets import open_socket
 from pktlab.live.own_host import OwnHost, own_addresses
 from pktlab.live.sniff import Sniffer
 
+ROOT = Path(__file__).resolve().parents[2]
+UNAVAILABLE = Sandbox.available()
 needs_raw_sockets = pytest.mark.skipif(bool(raw_socket_error()), reason="no raw sockets")
 
 
@@ -79,9 +90,9 @@ def test_a_connection_that_begins_while_it_is_watched() -> None:
             with socket.create_connection(("127.0.0.1", port)):
                 pass
     there = said(deliveries, f":{end} →")
-    assert there[0] == f"tcp:127.0.0.1:{port} (address); asks for a connection"
-    assert there[1].startswith(f"tcp:127.0.0.1:{port},peer=127.0.0.1:{end} (handshake)")
-    assert there[2] == f"tcp:127.0.0.1:{port},peer=127.0.0.1:{end} (four-tuple)"
+    assert there[0].endswith(f" tcp:127.0.0.1:{port} (address); asks for a connection")  # with the program in front
+    assert f" tcp:127.0.0.1:{port},peer=127.0.0.1:{end} (handshake)" in there[1]
+    assert there[2].endswith(f" tcp:127.0.0.1:{port},peer=127.0.0.1:{end} (four-tuple)")
 
 
 @needs_raw_sockets
@@ -102,3 +113,53 @@ def test_an_interface_that_is_none() -> None:
 
 def test_own_addresses_have_their_networks() -> None:
     assert "127.0.0.0/8" in [str(one.network) for one in own_addresses()]
+
+
+SERVED = (
+    "udp:0.0.0.0:700,reuseaddr", "udp:192.0.2.2:700,reuseaddr", "udp:[::]:701,v6only", "udp:[::]:702",
+    "udp:0.0.0.0:703,member=239.1.1.1%eth0", "udp:0.0.0.0:704,dev=eth0",
+)  # fmt: skip
+SENT = (
+    ("192.0.2.2", 700), ("192.0.2.255", 700), ("2001:db8::2", 701), ("192.0.2.2", 701), ("192.0.2.2", 702),
+    ("2001:db8::2", 702), ("239.1.1.1", 703), ("239.1.1.2", 703), ("192.0.2.2", 704), ("192.0.2.2", 705),
+)  # fmt: skip
+FOR_NOBODY = (("192.0.2.2", 701), ("239.1.1.2", 703), ("192.0.2.2", 705))
+
+
+@pytest.mark.skipif(UNAVAILABLE is not None, reason=UNAVAILABLE or "")
+def test_the_command_says_where_the_kernel_puts_it() -> None:
+    """In a namespace: what every socket really got is what the command, which only looked on, says that it got."""
+    with Sandbox() as box, ExitStack() as stack:
+        client, server = box
+        sockets = {text: stack.enter_context(open_socket(server, parse_socket(text))) for text in SERVED}
+        words = [sys.executable, "-m", "pktlab_cli", "demux", "-i", "eth0", "-f", "udp", "-c", len(SENT), "--json"]
+        paths = os.pathsep.join([str(ROOT), str(ROOT / "cli")])
+        watching = server.popen(words, env=os.environ | {"PYTHONPATH": paths}, stderr=subprocess.PIPE)
+        assert watching.stderr is not None
+        assert watching.stderr.readline() == "pktlab: eth0: listening\n"
+        for version, family in ((4, socket.AF_INET), (6, socket.AF_INET6)):
+            sender = stack.enter_context(inside(client, socket.socket, family, socket.SOCK_DGRAM))
+            if version == 4:
+                sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+                sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(str(client.ipv4)))
+            for address, port in SENT:
+                if (":" in address) == (version == 6):
+                    sender.sendto(b"x", (address, port))
+        said, _ = watching.communicate(timeout=30)
+        got = {text: count_in(one) for text, one in sockets.items()}
+    told = {one["demux.socket"]: one["packets"] for one in json.loads(said)["sockets"]}
+    assert told.pop(None) == len([place for place in SENT if place in FOR_NOBODY])
+    assert {parse_socket(name.partition(" ")[2]).local: count for name, count in told.items()} == {
+        parse_socket(text).local: count for text, count in got.items() if count
+    }
+
+
+def count_in(one: socket.socket) -> int:
+    """Return how many datagrams wait in a socket."""
+    one.setblocking(False)
+    count = 0
+    with suppress(BlockingIOError):
+        while True:
+            one.recv(10)
+            count += 1
+    return count

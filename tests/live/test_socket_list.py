@@ -5,15 +5,18 @@ from __future__ import annotations
 import shutil
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 
 from pktlab.errors import PktlabError
-from pktlab.flows.sockets import parse_socket
+from pktlab.flows.sockets import Socket, parse_socket
 from pktlab.live import Host, Sandbox
 from pktlab.live.inside import inside
 from pktlab.live.kernel_sockets import open_socket
-from pktlab.live.socket_list import machine_sockets, parse_proc, parse_ss
+from pktlab.live.sock_diag import Found, programs
+from pktlab.live.socket_list import machine_groups, machine_sockets, parse_proc, parse_ss
 
 UNAVAILABLE = Sandbox.available()
 OPENED = (
@@ -44,8 +47,44 @@ EXPECTED = {
 }  # fmt: skip
 
 
-def test_proc_lists_what_was_opened(server: Host) -> None:
-    assert {str(one) for one in inside(server, machine_sockets)} == EXPECTED
+def plain(found: list[Socket]) -> set[str]:
+    return {str(replace(one, backlog=None)) for one in found}
+
+
+def test_the_kernel_lists_what_was_opened(server: Host) -> None:
+    assert plain(inside(server, machine_sockets)) == EXPECTED
+    assert {one.backlog for one in inside(server, machine_sockets) if one.is_listening} == {16}
+
+
+def test_proc_lists_what_was_opened(server: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown() -> list[Found]:
+        raise FileNotFoundError(2, "a kernel without inet_diag")
+
+    monkeypatch.setattr("pktlab.live.socket_list.diag_sockets", unknown)
+    assert plain(inside(server, machine_sockets)) == EXPECTED
+
+
+@pytest.mark.parametrize("text", ["udp:[::]:700,v6only", "udp:0.0.0.0:701,dev=eth0", "tcp:[::]:702,v6only,backlog=3"])
+def test_the_kernel_tells_what_proc_does_not(text: str, server: Host) -> None:
+    wanted = parse_socket(text)
+    with open_socket(server, wanted):
+        found = inside(server, machine_sockets)
+    assert text in {str(one) for one in found}
+
+
+def test_listeners_on_one_end_have_reuseport_and_a_program(server: Host) -> None:
+    with ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(open_socket(server, parse_socket("tcp:0.0.0.0:703,reuseport")))
+        found = [one for one in inside(server, machine_sockets, programs()) if one.local.port == 703]
+    assert [one.reuseport for one in found] == [True, True]
+    assert all(one.name.endswith(" tcp:0.0.0.0:703,reuseport") for one in found)
+
+
+def test_groups_are_those_that_the_host_is_in(server: Host) -> None:
+    with open_socket(server, parse_socket("udp:0.0.0.0:704,member=239.1.1.1%eth0")):
+        found = {str(one) for one in inside(server, machine_groups)}
+    assert {"239.1.1.1%eth0", "224.0.0.1%lo", "ff02::1%eth0"} <= found
 
 
 def test_ss_lists_what_was_opened(server: Host) -> None:

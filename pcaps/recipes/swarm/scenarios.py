@@ -132,7 +132,7 @@ SCENARIOS = {
         settings={"enable_incoming_utp": False, "enable_outgoing_utp": False, "min_reconnect_time": 3},
     ),
     "ipv6": Scenario(
-        "one seed and three leechers of two clients over IPv6, with an HTTP tracker that gives compact peers6",
+        "one seed and three leechers of two clients over TCP and IPv6, with an HTTP tracker that gives compact peers6",
         Shared("shared.bin", 2 * MIB),
         (
             Member("seed", "libtorrent", 3000, seed=True),
@@ -141,6 +141,7 @@ SCENARIOS = {
             Member("cat", "libtorrent", 1000, after_s=2.0),
         ),
         ipv6=True,
+        settings={"enable_incoming_utp": False, "enable_outgoing_utp": False},
     ),
     "trading": Scenario(
         "a slow seed and seven leechers of three speeds that start with a random 40 % of the pieces and trade them: "

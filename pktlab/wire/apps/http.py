@@ -20,7 +20,9 @@ from pktlab.wire.header import Header
 from pktlab.wire.nodes import Readable
 from pktlab.wire.rows import Row, Traced
 
-__all__ = ["METHODS", "Http", "Line", "Lines", "Request", "Response", "Ssdp", "Start", "line_of"]
+__all__ = [
+    "KNOWN", "METHODS", "Http", "Line", "Lines", "Request", "Response", "Ssdp", "Start", "line_of", "looks_like_http",
+]  # fmt: skip
 
 METHODS = (
     b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"CONNECT", b"TRACE", b"PATCH", b"PROPFIND", b"PROPPATCH",

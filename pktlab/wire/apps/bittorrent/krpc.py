@@ -12,7 +12,7 @@ from pktlab.wire.apps.bittorrent.compact import Contact, contacts
 from pktlab.wire.apps.bittorrent.tree import BENCODED, Bencoded, Key
 from pktlab.wire.bencode import read_lax
 from pktlab.wire.fields import field
-from pktlab.wire.glance import Glance
+from pktlab.wire.glance import Glance, stands
 from pktlab.wire.header import Header
 
 __all__ = ["ERRORS", "Krpc"]
@@ -55,12 +55,12 @@ class Krpc(Header, layer="bt-dht", label="BitTorrent DHT Protocol"):
 
     message: Any = field(Bencoded("bt-dht", NAMES), name="", as_=BENCODED)
 
-    glances = (Glance(0, 1, ((ord("d"),) * 2,)),)
+    glances = (Glance(0, 1, ((0x64, 0x64),)), Glance(1, 1, ((0x31, 0x39),)), Glance(2, 1, ((0x3A, 0x3A),)))
 
     @classmethod
     def looks_like(cls, data: bytes, start: int, end: int) -> bool:
         """Tell whether it is one dictionary with a transaction and a kind."""
-        if end - start < 12 or data[start] != 0x64 or data.find(b"1:y1:", start, end) < 0:
+        if not stands(cls.glances, data, start, end) or data.find(b"1:y1:", start, end) < 0:
             return False
         found = read_lax(data, start, end, count=4000)
         value = found.value
