@@ -51,6 +51,8 @@ INBOUND, OUTBOUND = 1, 2
 RECEPTION = {0: 1, 1: 3, 2: 2, 3: 4}
 """How a frame came in, by the kernel's word for whom it is: to us, broadcast, multicast, to somebody else."""
 MACS_LEN = 12
+DRAIN_S = 0.5
+"""How long after the end frames are read that came before it: whoever presses ctrl-C waits for them."""
 ETH_P_IP, ETH_P_IPV6 = 0x0800, 0x86DD
 TRIES, FULL_S = 200, 0.005
 """How often a frame is offered to a queue that is full, and how long between."""
@@ -229,7 +231,7 @@ class PacketSocket:
         return record
 
     def frames(self, stop: Stop, until: float | None) -> Iterator[Record]:
-        """Yield frames until `stop` or `until` ends it, and then those that were taken in before."""
+        """Yield frames until `stop` or `until` ends it, and for half a second more those that were taken in before."""
         goes_on = True
         while goes_on:
             record = self.read()
@@ -239,7 +241,11 @@ class PacketSocket:
             else:
                 goes_on = self.wait(stop, until)
         self.stop()
-        yield from iter(self.read, None)
+        end = time.monotonic() + DRAIN_S
+        for record in iter(self.read, None):
+            yield record
+            if time.monotonic() > end:
+                return
 
     def until(self, moment: float) -> Iterator[Record]:
         """Yield the frames that come before a `time.monotonic`; more can be asked for afterwards."""

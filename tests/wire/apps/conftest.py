@@ -64,13 +64,13 @@ def tshark() -> Tshark:
             parser.feed(chunk)
             for _, element in parser.read_events():
                 if isinstance(element, ET.Element) and element.tag == "packet":
-                    yield _places(element)
+                    yield places_of(element)
                     element.clear()
 
     return ask
 
 
-def _places(packet: ET.Element) -> tuple[int, list[Place]]:
+def places_of(packet: ET.Element) -> tuple[int, list[Place]]:
     number, places = 0, []
     for one in packet.iter("field"):
         name = one.get("name", "")

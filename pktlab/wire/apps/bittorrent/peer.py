@@ -13,6 +13,7 @@ from typing import Any
 from construct import Bytes, GreedyBytes, Int8ub, Int16ub, Int32ub, this
 
 from pktlab.errors import Malformed, Truncated
+from pktlab.wire.apps.nodes import STRING
 from pktlab.wire.cursor import BUFFER, Cursor
 from pktlab.wire.fields import AUTO, field
 from pktlab.wire.header import Header
@@ -66,7 +67,7 @@ class Handshake(Header, layer="bittorrent", label="Handshake"):
     """BEP 3: the first 68 octets of each side. Of a torrent of version 2 the hash is the first 20 octets (BEP 52)."""
 
     name_length: int = field(Int8ub, "Protocol Name Length", name="protocol.name.length", default=19, equals=19)
-    name: bytes = field(Bytes(19), "Protocol Name", name="protocol.name", default=PROTOCOL, equals=PROTOCOL)
+    name: str = field(Bytes(19), "Protocol Name", as_=STRING, name="protocol.name", default=PROTOCOL, equals=PROTOCOL)
     reserved: bytes = field(Bytes(8), "Reserved Extension Bytes", default=bytes(8))
     info_hash: bytes = field(Bytes(20), "SHA1 Hash of info dictionary")
     peer_id: bytes = field(Bytes(20), "Peer ID")

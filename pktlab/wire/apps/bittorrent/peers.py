@@ -27,6 +27,7 @@ from pktlab.wire.apps.bittorrent.peer import (
     length_field,
     type_field,
 )
+from pktlab.wire.apps.nodes import STRING
 from pktlab.wire.cursor import Cursor
 from pktlab.wire.fields import field
 from pktlab.wire.glance import Glance
@@ -44,7 +45,7 @@ class HandshakePart(Header, layer="bittorrent", label="Handshake"):
     """The start of a handshake that goes on in the next segment."""
 
     name_length: int = field(Int8ub, "Protocol Name Length", name="protocol.name.length", default=19, equals=19)
-    name: bytes = field(Bytes(19), "Protocol Name", name="protocol.name", default=PROTOCOL, equals=PROTOCOL)
+    name: str = field(Bytes(19), "Protocol Name", as_=STRING, name="protocol.name", default=PROTOCOL, equals=PROTOCOL)
     rest: bytes = field(GreedyBytes, name="", default=b"")
 
     def summary(self) -> str:
