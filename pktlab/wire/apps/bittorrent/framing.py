@@ -208,7 +208,9 @@ def are_messages(data: Any, start: int, end: int) -> bool:
     found = frames(data, start, end)
     if isinstance(found.error, Malformed):
         return False
-    bits = proof(data, found.frames) + (8 if found.error is None else 0)
+    bits = proof(data, found.frames)
+    if found.error is None:  # others, too, have a length in front, but not in packets of less than 16 octets
+        bits += 16 if end - start < 16 else 8
     if found.error is not None and end - found.stop >= 5:
         length, kind = _HEAD(data, found.stop)
         numbers = _RULES[kind].numbers
