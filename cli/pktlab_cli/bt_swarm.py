@@ -17,7 +17,7 @@ from pktlab_cli.options import (
     salvage_option,
     source_options,
 )
-from pktlab_cli.printing import Printer, escape, table
+from pktlab_cli.printing import Printer, count, escape, table
 
 if TYPE_CHECKING:
     from pktlab.torrent.swarm import Torrent
@@ -127,4 +127,4 @@ def _words(torrent: Torrent) -> Iterator[str]:
         if peer.failures:
             failed = ", ".join(f"{piece} at {seconds(torrent, when)}" for when, piece in peer.failures[:10])
             yield f"{peer.name} asked for whole pieces once more, which had a wrong hash: {failed}"
-    yield said + (f"; {hidden} connections begin with a key exchange." if hidden else ".")
+    yield said + (f"; {count(hidden, 'connection')} with a key exchange at the beginning." if hidden else ".")
