@@ -30,11 +30,11 @@ from pktlab.wire.apps.bittorrent.peer import (
 from pktlab.wire.apps.nodes import STRING
 from pktlab.wire.cursor import Cursor
 from pktlab.wire.fields import field
-from pktlab.wire.glance import Glance
+from pktlab.wire.glance import Glance, stands
 from pktlab.wire.header import Header
 from pktlab.wire.nodes import Readable
 
-__all__ = ["Bittorrent"]
+__all__ = ["Bittorrent", "BittorrentIdle"]
 
 SHOWN = 4
 """Messages that a line names."""
@@ -125,17 +125,23 @@ class Bittorrent(Header, layer="bittorrent", label="BitTorrent"):
     rest: bytes = field(GreedyBytes, name="", default=b"")
 
     glances = (
-        Glance(0, 4, ((0, MAX_LEN), (int.from_bytes(_OPENING[:4], "big"),) * 2)),
+        Glance(0, 4, ((1, MAX_LEN), (int.from_bytes(_OPENING[:4], "big"),) * 2)),
         Glance(4, 1, ((0, max(TYPES)), (_OPENING[4], _OPENING[4]))),
     )
 
     @classmethod
     def looks_like(cls, data: bytes, start: int, end: int) -> bool:
         """Tell whether there is a handshake, or messages that are not there by chance."""
-        return framing.are_messages(data, start, end)
+        return stands(cls.glances, data, start, end) and framing.are_messages(data, start, end)
 
     def summary(self) -> str:
         """Return ``BitTorrent have 3, have 4``."""
         said = [one.summary() for one in self.messages]
         more = f", … ({len(said)} messages)" if len(said) > SHOWN else ""
         return f"BitTorrent {', '.join(said[:SHOWN])}{more}"
+
+
+class BittorrentIdle(Bittorrent, layer="bittorrent", label="BitTorrent"):
+    """The same with a keep-alive in front, told apart so that zeros are none at a glance."""
+
+    glances = (Glance(0, 4, ((0, 0),)), Glance(4, 4, ((1, MAX_LEN),)), Glance(8, 1, ((0, max(TYPES)),)))
