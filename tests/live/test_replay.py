@@ -97,7 +97,8 @@ def early(before: list[pktlab.Packet], found: list[pktlab.Packet], began_ns: int
 
 
 @pytest.mark.parametrize(
-    ("options", "speed"), [({"speed": 4.0}, 4.0), ({"speed": 0.5}, 0.5), ({"pps": 50.0}, 0.5), ({"topspeed": True}, 1e9)],
+    ("options", "speed"),
+    [({"speed": 4.0}, 4.0), ({"speed": 0.5}, 0.5), ({"pps": 50.0}, 0.5), ({"topspeed": True}, 1e9)],
     ids=str,
 )  # fmt: skip
 def test_other_paces(options: dict[str, Any], speed: float, box: Sandbox, tmp_path: Path) -> None:
