@@ -17,7 +17,7 @@ from pktlab_cli.options import (
     salvage_option,
     source_options,
 )
-from pktlab_cli.printing import Printer, escape, table
+from pktlab_cli.printing import Printer, count, escape, table
 
 if TYPE_CHECKING:
     from pktlab.torrent.swarm import Torrent
@@ -38,7 +38,7 @@ RIGHT = (3, 4, 5, 6, 7, 8, 9, 10, 11, 12)
 @source_options
 @filter_option
 @json_option
-@click.option("--plot", "target", metavar="OUT.svg", help="Draw who has which piece when, and who gives whom.")
+@click.option("--plot", "target", metavar="OUT.svg|png", help="Draw who has which piece when, and who gives whom.")
 @salvage_option
 @color_option
 def swarm(
@@ -127,4 +127,4 @@ def _words(torrent: Torrent) -> Iterator[str]:
         if peer.failures:
             failed = ", ".join(f"{piece} at {seconds(torrent, when)}" for when, piece in peer.failures[:10])
             yield f"{peer.name} asked for whole pieces once more, which had a wrong hash: {failed}"
-    yield said + (f"; {hidden} connections begin with a key exchange." if hidden else ".")
+    yield said + (f"; {count(hidden, 'connection')} with a key exchange at the beginning." if hidden else ".")

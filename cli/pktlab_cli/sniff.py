@@ -10,7 +10,7 @@ import click
 from pktlab_cli.dissect import shower
 from pktlab_cli.errors import note, tell_what_is_logged
 from pktlab_cli.fields import put_octets, takes_octets
-from pktlab_cli.live import ended_by_signals, interface_option, known_interfaces
+from pktlab_cli.live import ended_by_signals, interface_option, known_interfaces, summed_up
 from pktlab_cli.options import Condition, color_option, command, filter_option, protocol_options
 from pktlab_cli.printing import Printer, count
 from pktlab_cli.written import Form, form_option, target_option
@@ -85,7 +85,7 @@ def sniff(
         drop_privileges()
         sniffer.wire.on_start = lambda: note(f"{interface}: listening")
         with contextlib.ExitStack() as stack:
-            stack.callback(_sum_up, sniffer)
+            stack.enter_context(summed_up(lambda: _sum_up(sniffer), lambda: sniffer.wire.is_started))
             stack.enter_context(ended_by_signals(sniffer.stop))
             out.eager = True
             if in_bulk:

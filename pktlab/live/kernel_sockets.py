@@ -125,7 +125,7 @@ class KernelSockets:
         self.tuns = tuns
         self.sockets: dict[str, socket.socket] = {}
         self.connections: dict[str, _Connection] = {}
-        self._waiting: dict[tuple[str, int], _Connection] = {}  # that no program has accepted, by the client's end
+        self._waiting: dict[FlowKey, _Connection] = {}  # that no program has accepted
         self._number = itertools.count(1)
 
     @classmethod
@@ -222,8 +222,10 @@ class KernelSockets:
         child, peer = self.sockets[listener].accept()
         child.setblocking(False)
         self.sockets[name] = child
-        made = self.connections[name] = self._waiting.pop((unmapped(peer[0]), peer[1]))
-        return made.key
+        local = child.getsockname()
+        key = FlowKey("tcp", unmapped(peer[0]), peer[1], unmapped(local[0]), local[1])
+        self.connections[name] = self._waiting.pop(key)
+        return key
 
     def _syn(self, key: FlowKey, dev: str, accepts: bool) -> Effect:
         seq = next(self._number) * 100_000 & 0xFFFFFFFF
@@ -234,7 +236,7 @@ class KernelSockets:
         self._transmit(key, dev, ACK, seq + 1, header.seq_raw + 1)
         made = _Connection(key, seq + 1, header.seq_raw + 1)
         if not accepts:
-            self._waiting[key.src, key.srcport] = made
+            self._waiting[key] = made
             return Effect((), answer)
         for name, listener in list(self.sockets.items()):
             if listener.type == socket.SOCK_STREAM and name not in self.connections:

@@ -45,7 +45,8 @@ PACKET_ADD_MEMBERSHIP, PACKET_STATISTICS, PACKET_IGNORE_OUTGOING = 1, 6, 23
 PACKET_MR_PROMISC = 1
 BUFFER_LEN = 64 << 20
 TIMESPEC = struct.Struct("@ll")
-ANCILLARY_LEN = socket.CMSG_SPACE(TIMESPEC.size) + socket.CMSG_SPACE(AUXDATA.size)
+ANCILLARY_LEN = 256
+"""Bytes that there are for what comes beside a frame: a time and auxiliary data, with their headers."""
 CSUM_NOT_READY, TPID_VALID, CSUM_VALID, GSO_TCP = 1 << 3, 1 << 6, 1 << 7, 1 << 8  # TP_STATUS_…
 INBOUND, OUTBOUND = 1, 2
 RECEPTION = {0: 1, 1: 3, 2: 2, 3: 4}
@@ -126,6 +127,7 @@ class PacketSocket:
         self.snaplen = snaplen or SNAPLEN
         self.bpf = bpf
         self._received = self._dropped = 0
+        self.is_started = False
         self.on_start: Callable[[], object] = lambda: None
         """Called when frames are taken in."""
         program = _program(None if bpf is None else bpf.program(self.link_type), self.snaplen)
@@ -169,6 +171,7 @@ class PacketSocket:
             self.socket.bind((self.link.name, ETH_P_ALL))
         except OSError as error:
             raise PktlabError(f"{self.link.name}: {error.strerror}") from None
+        self.is_started = True
         self.on_start()
         return None if seconds is None else time.monotonic() + seconds
 

@@ -20,7 +20,7 @@ from pktlab.torrent.connection import PeerConnection
 from pktlab.torrent.events import Broken, Message, PeerEvent, Rule, Unknown, Violation
 from pktlab.torrent.ledger import Ledger, Link, Type
 from pktlab.torrent.swarm import Swarm
-from pktlab.wire.apps.bittorrent.framing import HANDSHAKE
+from pktlab.wire.apps.bittorrent.framing import BLOCK, HANDSHAKE
 from pktlab.wire.bencode import read_lax
 
 __all__ = ["Block", "Listener", "swarm_of"]
@@ -148,16 +148,18 @@ class _Conversation:
             if last is not None:
                 self._message(last)
             last = told if isinstance(told, Message) else None
-            self._count(told)
+            self._incomplete(told)
         if last is not None:
             self._message(last)
 
-    def _count(self, told: PeerEvent) -> None:
-        """Count what is no whole message."""
+    def _incomplete(self, told: PeerEvent) -> None:
+        """Count what is no whole message; a block of which bytes were not captured was given all the same."""
         if isinstance(told, Unknown):
             self.unknown[told.way] += told.size
         elif isinstance(told, Broken):
             self.unknown[told.way] += told.size - told.missing
+            if told.type == Type.piece and told.fields and told.size == PIECE_HEAD_LEN + BLOCK:
+                self._say(told, told.type, *told.fields, BLOCK)
 
     def _time(self, time_ns: int) -> None:
         self.opened_ns = self.opened_ns or time_ns
@@ -180,7 +182,7 @@ class _Conversation:
         elif kind == HANDSHAKE and self.ledger is None:
             self.name(self.listener.swarm.ledger(told.fields[0].hex()))
 
-    def _say(self, told: Message, kind: int, *numbers: Any) -> None:
+    def _say(self, told: Message | Broken, kind: int, *numbers: Any) -> None:
         if self.ledger is None:
             self.waiting.append((told.time_ns, told.way, kind, numbers))
         else:

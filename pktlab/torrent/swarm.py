@@ -26,6 +26,9 @@ from pktlab.torrent.replay import Replay
 
 __all__ = ["Contacts", "Peer", "Swarm", "Torrent"]
 
+CLIENT_LEN = 8
+"""Bytes of a peer id that name the client (BEP 20); libtorrent makes up the others for each connection."""
+
 
 @dataclass
 class Contacts:
@@ -106,6 +109,7 @@ class Torrent:
         self.contacts = contacts or Contacts()
         self.geometry = Geometry.told(metadata) if metadata else Geometry.heard(ledger)
         self._peers: dict[Address, Peer] = {}
+        self._callers: dict[tuple[str, bytes], int] = {}
         self.sides = self._meet()
         """The peers at both ends of each link, by its number."""
         replay = Replay(ledger, self.geometry, self.sides)
@@ -154,9 +158,8 @@ class Torrent:
         peer.links.append((link, way))
         return peer
 
-    @staticmethod
-    def _listening(link: Link, called: defaultdict[str, set[int]]) -> Address:
-        """Return where the side listens that opened a connection."""
+    def _listening(self, link: Link, called: defaultdict[str, set[int]]) -> Address:
+        """Return where the side listens that opened a connection; if nothing tells, its first port stands for it."""
         ip, port = link.ends[0]
         if port in called[ip]:
             return ip, port
@@ -164,7 +167,7 @@ class Torrent:
             return ip, link.ports[0]
         if len(called[ip]) == 1:
             return ip, next(iter(called[ip]))
-        return ip, port
+        return ip, self._callers.setdefault((ip, link.peer_ids[0][:CLIENT_LEN]), port)
 
     # ---- coming and going
 

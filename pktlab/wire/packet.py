@@ -14,7 +14,7 @@ from pktlab.wire import icmp, icmpv6
 from pktlab.wire.apps.bittorrent.http_tracker import TrackerAnswer, TrackerGet
 from pktlab.wire.apps.bittorrent.krpc import Krpc
 from pktlab.wire.apps.bittorrent.lsd import Lsd
-from pktlab.wire.apps.bittorrent.peers import Bittorrent
+from pktlab.wire.apps.bittorrent.peers import Bittorrent, BittorrentIdle
 from pktlab.wire.apps.bittorrent.tracker import (
     Announce,
     Announced,
@@ -142,7 +142,7 @@ UDP_FIRST = _by_first_byte(
     (ANY, Scrape), (b"\0", Announced6), (b"\0", Announced), (b"\0", Scraped), (b"\0", Refused),
     ([kind << 4 | 1 for kind in UTP_TYPES], Utp), (ANY, Utp0),
 )  # fmt: skip
-PEER_FIRST = _by_first_byte((b"\0\x13", Bittorrent))
+PEER_FIRST = _by_first_byte((b"\0\x13", Bittorrent), (b"\0", BittorrentIdle))
 TCP_FIRST = {
     **_by_first_byte(
         (CONTENT, Tls), (b"G", TrackerGet), ([ord("H"), *(method[0] for method in METHODS)], Http),
@@ -222,8 +222,8 @@ PROTOCOLS: tuple[type[Header], ...] = (
     UdpLite, Sctp, Dccp, Mobility, Igmp, Igmp3Report, Ospf, Ospf3, Vrrp, Vrrp3, Vrrp6, Pim, Pim6,
     Gre, Pptp, Erspan, Erspan3, Vxlan, Geneve, EtherIp, Gtpu,
     Dns, DnsTcp, Mdns, Llmnr, Http, Ssdp, Tls, Dhcp, Dhcpv6, Ntp, Stun, Quic, Rtp, Rtcp,
-    Bittorrent, Utp, Utp0, Krpc, Lsd, Connect, Announce, Scrape, Connected, Announced, Announced6, Scraped, Refused,
-    TrackerGet, TrackerAnswer,
+    Bittorrent, BittorrentIdle, Utp, Utp0, Krpc, Lsd,
+    Connect, Announce, Scrape, Connected, Announced, Announced6, Scraped, Refused, TrackerGet, TrackerAnswer,
 )  # fmt: skip
 """Every header that can be a layer, from the link up."""
 LINK_LAYERS = (

@@ -112,7 +112,10 @@ def test_fields_and_bytes(protocol: str, captures_with: Captures, tshark: Tshark
     assert same > 100
 
 
-APPS = {"dns", "mdns", "llmnr", "dhcp", "dhcpv6", "ntp", "stun", "quic", "tls", "http", "ssdp", "rtp", "rtcp"}
+APPS = {
+    "dns", "mdns", "llmnr", "dhcp", "dhcpv6", "ntp", "stun", "quic", "tls", "http", "ssdp", "rtp", "rtcp",
+    "bittorrent", "bt-utp", "bt-dht", "bt-lsd", "bt-tracker", "bencode",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.thorough) for part in range(1, 8))])

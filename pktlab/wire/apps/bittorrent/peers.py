@@ -7,7 +7,7 @@ takes the stream. Of a message that goes on in the next segment, what is here is
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from construct import Bytes, GreedyBytes, Int8ub
 
@@ -15,12 +15,14 @@ from pktlab.wire.apps.bittorrent import framing
 from pktlab.wire.apps.bittorrent.extended import Said
 from pktlab.wire.apps.bittorrent.peer import (
     MAX_LEN,
+    MESSAGES,
     PROTOCOL,
     TYPES,
     Extended,
     Handshake,
     KeepAlive,
     Piece,
+    Unknown,
     begin_field,
     index_field,
     kind_at,
@@ -30,11 +32,11 @@ from pktlab.wire.apps.bittorrent.peer import (
 from pktlab.wire.apps.nodes import STRING
 from pktlab.wire.cursor import Cursor
 from pktlab.wire.fields import field
-from pktlab.wire.glance import Glance
+from pktlab.wire.glance import Glance, stands
 from pktlab.wire.header import Header
 from pktlab.wire.nodes import Readable
 
-__all__ = ["Bittorrent"]
+__all__ = ["Bittorrent", "BittorrentIdle"]
 
 SHOWN = 4
 """Messages that a line names."""
@@ -82,6 +84,8 @@ class Part(Header, layer="bittorrent", label="Message"):
 class Messages(Readable):
     """Messages and handshakes up to the end; the last may be the start of one."""
 
+    inside = (Handshake, KeepAlive, *MESSAGES.values(), Said, Unknown, HandshakePart, PiecePart, Part)
+
     def read_from(self, cursor: Cursor, scope: Any) -> tuple[Header, ...]:
         """Read them; what is less than a length and a type is left."""
         items: list[Header] = []
@@ -124,18 +128,24 @@ class Bittorrent(Header, layer="bittorrent", label="BitTorrent"):
     messages: tuple[Header, ...] = field(Messages(), name="")
     rest: bytes = field(GreedyBytes, name="", default=b"")
 
-    glances = (
-        Glance(0, 4, ((0, MAX_LEN), (int.from_bytes(_OPENING[:4], "big"),) * 2)),
+    glances: ClassVar[tuple[Glance, ...]] = (
+        Glance(0, 4, ((1, MAX_LEN), (int.from_bytes(_OPENING[:4], "big"),) * 2)),
         Glance(4, 1, ((0, max(TYPES)), (_OPENING[4], _OPENING[4]))),
     )
 
     @classmethod
     def looks_like(cls, data: bytes, start: int, end: int) -> bool:
         """Tell whether there is a handshake, or messages that are not there by chance."""
-        return framing.are_messages(data, start, end)
+        return stands(cls.glances, data, start, end) and framing.are_messages(data, start, end)
 
     def summary(self) -> str:
         """Return ``BitTorrent have 3, have 4``."""
         said = [one.summary() for one in self.messages]
         more = f", … ({len(said)} messages)" if len(said) > SHOWN else ""
         return f"BitTorrent {', '.join(said[:SHOWN])}{more}"
+
+
+class BittorrentIdle(Bittorrent, layer="bittorrent", label="BitTorrent"):
+    """The same with a keep-alive in front, told apart so that zeros are none at a glance."""
+
+    glances = (Glance(0, 4, ((0, 0),)), Glance(4, 4, ((1, MAX_LEN),)), Glance(8, 1, ((0, max(TYPES)),)))
