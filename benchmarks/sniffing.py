@@ -2,7 +2,8 @@
 
 A sender puts small datagrams on the cable of a sandbox at a steady rate, 64 with a system call, cut up by its kernel
 (UDP_SEGMENT); at the other end pktlab, tcpdump (as it comes, and with as large a buffer as pktlab's) and Scapy write
-them to a file. Each datagram has a number; counted are the numbers that are not in the file afterwards.
+them to a file. Each datagram has a number; counted are the numbers that are not in the file afterwards. With `--lines`
+programs that print a line a packet are held against each other, and lines are counted.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,15 @@ CONTESTANTS: dict[str, Callable[[Path], list[str]]] = {
     "pktlab, packet by packet": lambda path: [*PKTLAB, "-Y", "frame", "-w", str(path)],
     "Scapy": lambda path: [sys.executable, "-m", "benchmarks.sniffing", "--scapy", str(path)],
 }
+
+
+PRINTERS: dict[str, list[str]] = {
+    "pktlab sniff": PKTLAB,
+    "pktlab sniff -Y": [*PKTLAB, "-Y", "udp.dstport == 9"],
+    "tcpdump -n -vv": [*TCPDUMP, "-n", "-vv", "-B", str(BUFFER_MIB << 10)],
+    "tshark": ["tshark", "-i", "eth0", "-n", "-B", str(BUFFER_MIB)],
+}
+"""Who prints a line a packet."""
 
 
 def send(count: int, rate: int) -> None:
@@ -74,12 +84,12 @@ def scapy(path: Path) -> None:
         sniffer.stop()
 
 
-def started(host: Host, command: list[str]) -> subprocess.Popen[str]:
+def started(host: Host, command: list[str], output: int) -> subprocess.Popen[str]:
     """Start a program, and return when it says on standard error that it listens."""
-    process = host.popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=HERE.parent)
+    process = host.popen(command, stdout=output, stderr=subprocess.PIPE, cwd=HERE.parent)
     assert process.stderr is not None
     said = ""
-    while "listening" not in said:
+    while "listening" not in said and "Capturing on" not in said:
         if not select.select([process.stderr], [], [], PATIENCE_S)[0] or process.poll() is not None:
             raise SystemExit(f"{command[0]} did not start: {process.stderr.read()}")
         said = process.stderr.readline()
@@ -101,7 +111,8 @@ def numbers_in(path: Path) -> int:
 def run(box: Sandbox, name: str, count: int, rate: int, path: Path) -> str:
     """Return the row of one contestant."""
     client, server = box
-    process = started(server, CONTESTANTS[name](path))
+    with path.with_suffix(".txt").open("wb") as text:
+        process = started(server, PRINTERS[name] if name in PRINTERS else CONTESTANTS[name](path), text.fileno())
     before = cpu_s(process)
     command = [sys.executable, "-m", "benchmarks.sniffing", "--send", "--count", count, "--rate", rate]
     took = float(client.run(command, timeout_s=PATIENCE_S).stdout)
@@ -110,12 +121,16 @@ def run(box: Sandbox, name: str, count: int, rate: int, path: Path) -> str:
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=PATIENCE_S)
     server.stop(process)
-    lost = count - numbers_in(path)
-    path.unlink()
+    if name in PRINTERS:
+        with path.with_suffix(".txt").open("rb") as text:
+            lost = count - sum(STRANGER.encode() in line for line in text)
+    else:
+        lost = count - numbers_in(path)
+        path.unlink()
     return f"{name:28}{count / took:>14,.0f}{count:>12,}{lost:>12,}{100 * lost / count:>9.2f} %{cpu:>8.2f}"
 
 
-def compare(count: int, rate: int, runs: int, folder: Path | None) -> None:
+def compare(names: Iterable[str], count: int, rate: int, runs: int, folder: Path | None) -> None:
     """Print the table."""
     print(f"{'':28}{'packets/s':>14}{'sent':>12}{'lost':>12}{'lost':>11}{'CPU s':>8}")
     with tempfile.TemporaryDirectory(dir=folder) as name, Sandbox(ipv6=None) as box:
@@ -124,7 +139,7 @@ def compare(count: int, rate: int, runs: int, folder: Path | None) -> None:
         client.run(neighbour)
         client.run(["ethtool", "-K", "eth0", "tx", "on", "tx-udp-segmentation", "off"])
         for _ in range(runs):
-            for contestant in CONTESTANTS:
+            for contestant in names:
                 print(run(box, contestant, count, rate, Path(name, "out.pcap")), flush=True)
 
 
@@ -133,6 +148,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sniffing", description="who loses packets?")
     parser.add_argument("--rate", type=int, default=300_000, help="packets per second (default 300000)")
     parser.add_argument("--count", type=int, default=1_500_032, help="packets (default 1500032), a multiple of 64")
+    parser.add_argument("--lines", action="store_true", help="those that print lines, in place of those that write")
     parser.add_argument("--runs", type=int, default=1, help="how often, all contestants in turn")
     parser.add_argument("--folder", type=Path, help="where the files are written and removed again")
     parser.add_argument("--scapy", type=Path, metavar="FILE", help=argparse.SUPPRESS)
@@ -143,7 +159,8 @@ def main() -> None:
     elif given.send:
         send(given.count, given.rate)
     else:
-        compare(given.count, given.rate, given.runs, given.folder)
+        names = PRINTERS if given.lines else CONTESTANTS
+        compare(list(names), given.count, given.rate, given.runs, given.folder)
 
 
 if __name__ == "__main__":

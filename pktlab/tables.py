@@ -132,11 +132,12 @@ class Tabular:
         ('tcp 0', 0, b'hello, tcp\n')
         """
         from pktlab.columns.streams import read_streams
+        from pktlab.flows.stream_table import StreamTable
         from pktlab.flows.utp_table import UtpTable
 
         whole: Any = self
         first = usual_first(whole.reader)
-        return read_streams(self, table, utp=UtpTable(), threads=threads, exact_first=first)
+        return read_streams(self, table or StreamTable(), utp=UtpTable(), threads=threads, exact_first=first)
 
 
 def tables_of(

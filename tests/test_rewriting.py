@@ -6,11 +6,14 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import pktlab
 from pktlab.capture import Record, open_writer
 from pktlab.errors import PktlabError
 from pktlab.rewriting import Rewriter, parse_rewrites
+from pktlab.testing import packets
 
 ALL = {"0.0.0.0/1": "128.0.0.0/1"}
 
@@ -143,8 +146,8 @@ def test_of_real_captures(corpus: Path) -> None:
     count = 0
     for path in sorted(corpus.rglob("*.pcap"))[::29]:
         try:
-            packets = pktlab.open(path)
-            for packet in islice(packets, 60):
+            capture = pktlab.open(path)
+            for packet in islice(capture, 60):
                 other = rewriter(packet)
                 judged = [(one.protocol, one.verdict) for one in packet.judgements]
                 assert [(one.protocol, one.verdict) for one in other.judgements] == judged, (path, packet.number)
@@ -171,3 +174,30 @@ def test_what_is_no_pair_is_refused(rewrites: dict[str, str], said: str) -> None
 def test_a_text_without_an_equals_sign_is_refused() -> None:
     with pytest.raises(ValueError, match="write OLD=NEW"):
         parse_rewrites(["10.0.0.1"])
+
+
+HALVES = {"0.0.0.0/1": "128.0.0.0/1", "128.0.0.0/1": "0.0.0.0/1", "::/1": "8000::/1", "8000::/1": "::/1"}
+"""Every address becomes another one, and the same again when this is done twice."""
+STACKS = (
+    "eth/ip/udp", "eth/vlan/ip/tcp", "ip/icmp", "eth/ipv6/udp", "ipv6/tcp", "ipv6/routing/udp", "ipv6/dstopts/tcp",
+    "ip/gre/ipv6/udp", "eth/ip/udp/vxlan/eth/ip/tcp", "ipv6/icmpv6",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("stack", STACKS)
+@settings(max_examples=40)
+@given(data=st.data())
+def test_whatever_the_packet_twice_is_as_it_was(stack: str, data: st.DataObject) -> None:
+    valid = data.draw(st.booleans())
+    packet = data.draw(packets(stack, valid=valid))
+    rewriter = Rewriter(HALVES)
+    other = rewriter(packet)
+    assert verdicts(other) == verdicts(packet)
+    if not any("minus-zero" in one.note for one in (*packet.judgements, *other.judgements)):
+        assert rewriter(other).data == packet.data
+
+
+@given(st.binary(max_size=200), st.sampled_from([1, 101, 113, 228, 229]))
+def test_any_bytes_are_rewritten_without_an_error(data: bytes, link_type: int) -> None:
+    packet = pktlab.Packet(Record(1, None, data, len(data), link_type), link_type)
+    assert len(Rewriter(HALVES | {"00:00:00:00:00:00": "02:00:00:00:00:01"})(packet).data) == len(data)

@@ -17,7 +17,7 @@ from pktlab_cli.options import (
     salvage_option,
     source_options,
 )
-from pktlab_cli.printing import Printer, escape, table
+from pktlab_cli.printing import Printer, count, escape, table
 
 if TYPE_CHECKING:
     from pktlab.torrent.swarm import Torrent
@@ -123,4 +123,8 @@ def _words(torrent: Torrent) -> Iterator[str]:
     total = sum(sum(link.length) for link in torrent.ledger.links)
     hidden = sum(link.is_encrypted for link in torrent.ledger.links)
     said = f"{total:,} bytes of streams: {missing:,} more were not captured, {unknown:,} are no whole message"
-    yield said + (f"; {hidden} connections begin with a key exchange." if hidden else ".")
+    for peer in torrent.peers:
+        if peer.failures:
+            failed = ", ".join(f"{piece} at {seconds(torrent, when)}" for when, piece in peer.failures[:10])
+            yield f"{peer.name} asked for whole pieces once more, which had a wrong hash: {failed}"
+    yield said + (f"; {count(hidden, 'connection')} with a key exchange at the beginning." if hidden else ".")

@@ -33,7 +33,7 @@ __all__ = ["errors"]
     "--size", type=click.IntRange(min=8, max=65_534), default=1024, metavar="BYTES", help="Of a segment.  [1024]"
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, metavar="N", help="The same one gives the same errors.")
-@click.option("--plot", metavar="OUT.svg", help="Draw the shares as an SVG picture.")
+@click.option("--plot", metavar="OUT.svg|png", help="Draw the shares and their intervals.")
 @json_option
 @color_option
 def errors(
@@ -51,8 +51,7 @@ def errors(
     context = click.get_current_context()
     if size % 2:
         raise click.UsageError(f"--size: {size} is odd; a segment is whole 16-bit words", context)
-    if plot is not None and Path(plot).suffix != ".svg":
-        raise click.UsageError(f"--plot: {plot} should end in .svg, which is what is drawn", context)
+    _require_picture(plot, context)
     from pktlab.testing.unseen.measure import measure
     from pktlab.testing.unseen.models import MODELS, model_of
     from pktlab.testing.unseen.sources import open_source
@@ -66,15 +65,31 @@ def errors(
         count for one in models for count in measure(one, source, size=size, trials=trials, others=others, seed=seed)
     ]
     if plot is not None:
-        from pktlab.testing.unseen.plot import svg
-
-        Path(plot).write_text(svg(counts, f"segments of {size} bytes over {over}"), encoding="utf-8")
+        _draw(Path(plot), counts, f"segments of {size:,} bytes over {over}")
     if as_json:
         rows = [count.document() for count in counts]
         out.json({"over": over, "segment_bytes": size, "seed": seed, "counts": rows})
     else:
         out.line(f"errors in segments of {size:,} bytes over {escape(over)}, seed {seed}\n")
         out.lines(_table(counts, out))
+
+
+def _require_picture(plot: str | None, context: click.Context) -> None:
+    """Refuse, before anything is counted, what cannot be drawn."""
+    if plot is None:
+        return
+    if Path(plot).suffix not in (".svg", ".png"):
+        raise click.UsageError(f"--plot: {plot} should end in .svg or .png, which is what is drawn", context)
+    if Path(plot).suffix == ".png":
+        from pktlab.demuxing.png import check_png
+
+        check_png()
+
+
+def _draw(path: Path, counts: Sequence[Count], title: str) -> None:
+    from pktlab.testing.unseen.plot import png, svg
+
+    path.write_bytes(png(counts, title) if path.suffix == ".png" else svg(counts, title).encode())
 
 
 def _table(counts: Sequence[Count], out: Printer) -> Iterator[str]:

@@ -86,8 +86,10 @@ def demux(
         raise click.UsageError(why, click.get_current_context())
     if experiment is not None:
         return show_experiment(experiment, folder, out)
-    from pktlab.demuxing import Demuxed
+    from pktlab.demuxing import Demuxed, check_png
 
+    if target is not None and target.lower().endswith(".png"):
+        check_png()
     demuxed = Demuxed(_host(texts, listing, hosts, dev, interface), explain=explain)
     show = _Show(demuxed, form, quiet or as_json, as_json, draw, target, out)
     if interface is not None:

@@ -58,7 +58,8 @@ WAYS = {"both": (0, 1), "out": (0,), "back": (1,)}
 @color_option
 def follow(
     sources: list[str], numbers: tuple[int, ...], utp_numbers: tuple[int, ...], way: str, form: str,
-    folder: str | None, overlap: Any, condition: Condition | None, salvage: bool, protocols: dict[str, Any], out: Printer,
+    folder: str | None, overlap: Any, condition: Condition | None, salvage: bool, protocols: dict[str, Any],
+    out: Printer,
 ) -> int:  # fmt: skip
     """Put streams of TCP and uTP together, and print or save what they carried.
 

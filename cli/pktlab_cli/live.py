@@ -18,6 +18,7 @@ __all__ = [
     "interface_option",
     "known_interfaces",
     "pace_options",
+    "summed_up",
     "yes_option",
 ]
 
@@ -79,3 +80,15 @@ def broken_off_by_signals() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def summed_up(say: Callable[[], None], has_begun: Callable[[], object]) -> Iterator[None]:
+    """Have `say` called at the end, also of what is broken off, but not where an error came before anything else."""
+    done = False
+    try:
+        yield
+        done = True
+    finally:
+        if done or has_begun():
+            say()

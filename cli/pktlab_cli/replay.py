@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pktlab_cli.errors import ending, note, tell_what_is_logged
-from pktlab_cli.live import interface_option, known_interfaces, yes_option
+from pktlab_cli.live import interface_option, known_interfaces, summed_up, yes_option
 from pktlab_cli.options import Condition, command, filter_option, protocol_options, source_options
 from pktlab_cli.printing import count
 
@@ -77,7 +77,7 @@ def replay(
         drop_privileges()
         if replaying.permit.is_foreign:
             note(f"sending {replaying.permit}")
-        stack.callback(_sum_up, replaying)
+        stack.enter_context(summed_up(lambda: _sum_up(replaying), lambda: replaying.done.sent))
         for _ in replaying:
             pass
         return ending(replaying.capture.reader)

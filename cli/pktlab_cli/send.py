@@ -11,7 +11,7 @@ import click
 from pktlab_cli.craft import checksum_option, from_json
 from pktlab_cli.dissect import show_tree
 from pktlab_cli.errors import note
-from pktlab_cli.live import interface_option, pace_options, yes_option
+from pktlab_cli.live import interface_option, pace_options, summed_up, yes_option
 from pktlab_cli.options import color_option, command, protocol_options
 from pktlab_cli.printing import Printer, count
 
@@ -68,7 +68,7 @@ def send(
         drop_privileges()
         if sending.permit.is_foreign:
             note(f"sending {sending.permit}")
-        stack.callback(_sum_up, sending, wait_s is not None)
+        stack.enter_context(summed_up(lambda: _sum_up(sending, wait_s is not None), lambda: sending.sent))
         out.eager = True
         first_ns = None
         for exchange in sending:

@@ -9,12 +9,14 @@ import click
 
 from pktlab_cli.dissect import shower
 from pktlab_cli.errors import note, tell_what_is_logged
-from pktlab_cli.live import ended_by_signals, interface_option, known_interfaces
+from pktlab_cli.fields import put_octets, takes_octets
+from pktlab_cli.live import ended_by_signals, interface_option, known_interfaces, summed_up
 from pktlab_cli.options import Condition, color_option, command, filter_option, protocol_options
 from pktlab_cli.printing import Printer, count
 from pktlab_cli.written import Form, form_option, target_option
 
 if TYPE_CHECKING:
+    from pktlab.columns.filters import Filter
     from pktlab.live.sniff import Sniffer
 
 __all__ = ["sniff"]
@@ -65,24 +67,30 @@ def sniff(
         from pktlab_cli.catalog import check_fields
 
         check_fields(names, protocols.values())
+    from pktlab.columns.filters import compile_filter
     from pktlab.live.access import drop_privileges
     from pktlab.live.sniff import Sniffer
 
     tell_what_is_logged()
     text, bpf = condition or (None, None)
+    in_bulk = prints and shown in (None, "text") and not wants_hex and target is None and takes_octets(out)
+    in_bulk = in_bulk and (text is None or limit is None)
+    chosen = None if text is None else compile_filter(text, protocols)
     with Sniffer(
-        interface or "", where=text, bpf=bpf, count=limit, seconds=seconds, snaplen=snaplen, promiscuous=not own_only,
-        protocols=protocols,
+        interface or "", where=None if in_bulk else chosen, bpf=bpf, count=limit, seconds=seconds, snaplen=snaplen,
+        promiscuous=not own_only, protocols=protocols,
     ) as sniffer:  # fmt: skip
-        if target is not None and not prints:
+        if in_bulk or (target is not None and not prints):
             sniffer.prepare()
         drop_privileges()
         sniffer.wire.on_start = lambda: note(f"{interface}: listening")
         with contextlib.ExitStack() as stack:
-            stack.callback(_sum_up, sniffer)
+            stack.enter_context(summed_up(lambda: _sum_up(sniffer), lambda: sniffer.wire.is_started))
             stack.enter_context(ended_by_signals(sniffer.stop))
             out.eager = True
-            if prints:
+            if in_bulk:
+                _put_lines(sniffer, chosen, protocols, out)
+            elif prints:
                 show = shower(shown or "text", names, False, wants_hex, out, stack, sniffer)
                 writer = None if target is None else stack.enter_context(sniffer.opened(target, file_form))
                 for packet in sniffer:
@@ -96,6 +104,19 @@ def sniff(
                 for _ in sniffer:
                     pass
     return 0
+
+
+def _put_lines(sniffer: Sniffer, chosen: Filter | None, protocols: dict[str, Any], out: Printer) -> None:
+    """Print a line for each packet that passes, as many a second as from a file."""
+    from pktlab.lines import Lines
+    from pktlab.live.stream import Stream
+
+    with Stream(sniffer, protocols) as capture:
+        shown = 0
+        for octets in Lines(capture if chosen is None else capture.where(chosen)):
+            put_octets(octets, out)
+            shown += octets.count(b"\n")
+    sniffer.captured = shown
 
 
 def _contradiction(

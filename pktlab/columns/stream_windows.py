@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import merge
-from itertools import accumulate, pairwise, repeat
+from itertools import accumulate, pairwise
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -32,7 +32,8 @@ _TURNS = TcpFlags.syn.mask | TcpFlags.fin.mask | TcpFlags.reset.mask
 class Lanes(NamedTuple):
     """The segments of a window that kernels read, in file order.
 
-    places : in the window; acks : -1 where there is none; sides : 1 for the larger end; starts, lengths : of the data
+    places : in the window; acks : -1 where there is none; sides : 1 for the larger end; starts, lengths : of the data;
+    missing : bytes of them that were not captured
     """
 
     places: Array
@@ -43,6 +44,7 @@ class Lanes(NamedTuple):
     sides: Array
     starts: Array
     lengths: Array
+    missing: Array
 
     def chosen(self, mask: Array | slice) -> Lanes:
         """Return some of them."""
@@ -87,7 +89,7 @@ class WindowStreams:
         lanes, size = self.lanes, 2 * len(streams)
         slow = np.array([one is None for one in streams], np.bool_)
         slow |= np.isin(numbers, list(self.odd))
-        slow[ranks[lanes.flags & _TURNS != 0]] = True
+        slow[ranks[(lanes.flags & _TURNS != 0) | (lanes.missing > 0)]] = True
         ways = [way for one in streams for way in (_NOBODY if one is None else one.connection.ways)]
         has_data, is_there = lanes.lengths > 0, np.bincount(pairs, minlength=size) > 0
         bad = np.array([_is_waiting(way) for way in ways], np.bool_) | (
@@ -148,8 +150,8 @@ class WindowStreams:
         starts, stops = own.starts.tolist(), (own.starts + own.lengths).tolist()
         segments: Iterable[Segment] = map(
             Segment, ways.tolist(), own.seqs.tolist(), own.acks.tolist(), own.flags.tolist(),
-            map(self.view.__getitem__, map(slice, starts, stops)), repeat(0), (own.places + self.first).tolist(),
-            self.times[lanes].tolist(),
+            map(self.view.__getitem__, map(slice, starts, stops)), own.missing.tolist(),
+            (own.places + self.first).tolist(), self.times[lanes].tolist(),
         )  # fmt: skip
         if odd:
             others = (segment._replace(way=stream.way_of(key)) for _, key, segment in odd)

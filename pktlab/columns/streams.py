@@ -35,6 +35,7 @@ from pktlab.flows.utp_table import UtpTable
 from pktlab.packets import Packet
 from pktlab.wire.apps.bittorrent.utp import SYN, Utp, Utp0
 from pktlab.wire.bindings import Binding
+from pktlab.wire.ipv6 import Ipv6
 from pktlab.wire.tcp import TcpFlags
 from pktlab.wire.udp import Udp
 
@@ -42,6 +43,8 @@ __all__ = ["read_streams"]
 
 Array = np.ndarray[Any, Any]
 _ACK = TcpFlags.ack.mask
+_LENGTHS = {"udp.length": 0, "ip.len": 0, "ipv6.plen": Ipv6.HEADER_LEN}
+"""Fields that say how much there should be, the innermost first, and the bytes in front of what they count."""
 
 
 def read_streams(
@@ -161,7 +164,7 @@ class _InBulk:
         found = Lanes(
             places, told[kernel.OUT_STREAM][places], rows[kernel.SEQ],
             np.where(rows[kernel.FLAGS] & _ACK, rows[kernel.ACK], -1), rows[kernel.FLAGS], keys.sides[places],
-            keys.starts[places], keys.lengths[places],
+            keys.starts[places], keys.lengths[places], keys.missing[places],
         )  # fmt: skip
         window = WindowStreams(self.table, walked, keys.packets, found, odd)
         return window.tell() + self._utp(walked, keys, datagrams)
@@ -188,7 +191,7 @@ class _InBulk:
         for place in places.tolist():
             start, length, time_ns = int(keys.starts[place]), int(keys.lengths[place]), int(window.index.times[place])
             data = window.data[start : start + length].tobytes()
-            found = read_utp(data, 0, window.first + place, 0 if time_ns == NO_TIME else time_ns)
+            found = read_utp(data, int(keys.missing[place]), window.first + place, 0 if time_ns == NO_TIME else time_ns)
             if found is not None:
                 yield place, None, found
 
@@ -198,6 +201,7 @@ class _Keys(NamedTuple):
 
     sides : 1 where the sender is the larger end
     starts, lengths : of what is behind the TCP or UDP header, in the buffer
+    missing : bytes behind that which were not captured
     """
 
     packets: Array
@@ -205,10 +209,12 @@ class _Keys(NamedTuple):
     sides: Array
     starts: Array
     lengths: Array
+    missing: Array
 
 
 def _plan(bindings: Sequence[Binding]) -> Plan:
-    return plan_for(compile_rules(bindings), [*TRACKED, "tcp.hdr_len"], layers=["tcp", "udp"], every=True, pieces=True)
+    names = [*TRACKED, "tcp.hdr_len", *_LENGTHS]
+    return plan_for(compile_rules(bindings), names, layers=["tcp", "udp"], every=True, pieces=True)
 
 
 def _keys(walked: Walked) -> _Keys:
@@ -218,5 +224,28 @@ def _keys(walked: Walked) -> _Keys:
     header_len, is_tcp = walked.values(walked.plan.places["tcp.hdr_len"])
     header_len = np.where(is_tcp, header_len, Udp.HEADER_LEN)
     starts = walked.window.index.starts[: walked.count] + walked.headers(both) + header_len
-    exact = walked.exact | is_odd | (has & (lengths < 0))
-    return _Keys(packets, exact, sides_of(packets), starts, lengths)
+    is_cut = np.flatnonzero(has & (lengths < 0))
+    missing, exact = np.zeros(walked.count, np.int64), walked.exact | is_odd
+    if len(is_cut):
+        lengths = lengths.copy()
+        lengths[is_cut], missing[is_cut], is_told = _cut(walked, is_cut, starts[is_cut])
+        exact[is_cut[~is_told]] = True
+    return _Keys(packets, exact, sides_of(packets), starts, lengths, missing)
+
+
+def _cut(walked: Walked, places: Array, starts: Array) -> tuple[Array, Array, Array]:
+    """Return what is there and what is missing behind transport headers of packets that are cut, and if that is known.
+
+    The innermost length that runs out tells it.
+    """
+    index = walked.window.index
+    there = np.maximum(index.starts[places] + index.captured[places] - index.fcs[places] - starts, 0)
+    cut = np.maximum(index.lengths[places] - index.captured[places], 0)
+    missing, is_told = np.zeros(len(places), np.int64), np.zeros(len(places), np.bool_)
+    for name, fixed in _LENGTHS.items():
+        values, has = walked.values(walked.plan.places[name])
+        ends = index.starts[places] + walked.headers(walked.plan.places[name])[places] + values[places] + fixed
+        overrun = ends - starts - there
+        takes = has[places] & (values[places] > 0) & ~is_told & (overrun > 0)
+        missing[takes], is_told[takes] = np.minimum(overrun, cut)[takes], True
+    return there, missing, is_told

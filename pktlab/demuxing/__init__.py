@@ -4,9 +4,9 @@
 clients, the server's sockets, and each flow's four-tuple between them. Pure but for the capture that it reads.
 """
 
-from pktlab.demuxing.png import png
+from pktlab.demuxing.png import check_png, png
 from pktlab.demuxing.svg import svg
 from pktlab.demuxing.tally import Demuxed, FlowTally, SocketTally, packet_document
 from pktlab.demuxing.tree import tree
 
-__all__ = ["Demuxed", "FlowTally", "SocketTally", "packet_document", "png", "svg", "tree"]
+__all__ = ["Demuxed", "FlowTally", "SocketTally", "check_png", "packet_document", "png", "svg", "tree"]

@@ -13,12 +13,20 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.patches import Patch
 
-__all__ = ["png"]
+__all__ = ["check_png", "png"]
 
 DPI = 144
 PX_PER_INCH = 72
 """So that a px of the picture is a point, the unit of fonts and lines."""
 FONT_FAMILY = "DejaVu Sans Mono"  # comes with Matplotlib
+
+
+def check_png() -> None:
+    """Raise MissingExtra if Matplotlib is not installed, for those who would rather know before they read a capture."""
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError:
+        raise MissingExtra("matplotlib", "pktlab-toolkit[plot]") from None
 
 
 def png(demuxed: Demuxed, title: str = "") -> bytes:
@@ -37,10 +45,9 @@ def png(demuxed: Demuxed, title: str = "") -> bytes:
     >>> png(Demuxed(ReceivingHost()))[:8]
     b'\x89PNG\r\n\x1a\n'
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingExtra("matplotlib", "pktlab-toolkit[plot]") from None
+    check_png()
+    from matplotlib.figure import Figure
+
     picture = Picture(demuxed, title)
     figure = Figure((picture.width / PX_PER_INCH, picture.height / PX_PER_INCH), dpi=DPI, facecolor="#ffffff")
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))

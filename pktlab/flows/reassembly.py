@@ -179,7 +179,7 @@ class Reassembly:
         events: list[Event] = []
         if ack >= 0:
             other.ack = ack
-        if flags & _SYN and self._opens(mine, seq):
+        if flags & _SYN and self._opens(mine, seq, ack >= 0 and ack == other.first):
             self._open(segment, events)
             seq = seq + 1 & _WORD
         elif not mine.is_begun:
@@ -217,8 +217,13 @@ class Reassembly:
 
     # ---- the beginning
 
-    def _opens(self, mine: Way, seq: int) -> bool:
-        """Tell whether a SYN is one of a connection that may begin now; in the middle of one it is a mistake."""
+    def _opens(self, mine: Way, seq: int, answers_same: bool) -> bool:
+        """Tell whether a SYN is one of a connection that may begin now; in the middle of one it is a mistake.
+
+        So is another answer to the same SYN once the first was acknowledged.
+        """
+        if mine.is_begun and answers_same and mine.ack >= 0 and 0 <= mine.ahead(mine.ack) <= WINDOW:
+            return seq + 1 & _WORD == mine.first
         if not mine.is_begun or (mine.over or mine.reset) is not None or (mine.next == mine.begin and not mine.held):
             return True
         return seq + 1 & _WORD == mine.first or abs(mine.ahead(seq)) > WINDOW

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import deque
+from dataclasses import dataclass
 from typing import Any
 
 from pktlab.errors import PktlabError
-from pktlab.flows import flow_key
+from pktlab.flows import FlowKey, flow_key
 from pktlab.live.scapy_layers import Translated, quiet, scapy_module
 from pktlab.packets import Packet
 
-__all__ = ["Pairing"]
+__all__ = ["MOST", "Pairing"]
+
+
+MOST = 65_536
+"""Packets that are kept in mind; beyond, those that were sent first are forgotten."""
 
 
 class Pairing:
@@ -25,30 +30,50 @@ class Pairing:
     """
 
     def __init__(self) -> None:
-        self._waiting: defaultdict[bytes, list[tuple[Any, Packet]]] = defaultdict(list)
-        self._by_flow: dict[Any, Packet] = {}
+        self._alike: dict[Any, list[_Question]] = {}
+        self._order: deque[tuple[Any, _Question]] = deque()
 
     def add(self, sent: Packet) -> None:
         """Take note of a packet that was sent."""
         made = _scapy_packet(sent)
-        if made is not None:
-            self._waiting[made.hashret()].append((made, sent))
-        key = flow_key(sent.dissection)
-        if key is not None and key.protocol == "udp":
-            self._by_flow.setdefault(key, sent)
+        flow = flow_key(sent.dissection)
+        question = _Question(sent, made, flow)
+        keys = [] if made is None else [made.hashret()]
+        if flow is not None and flow.protocol == "udp":
+            keys.append(flow)
+        for key in keys:
+            self._alike.setdefault(key, []).append(question)
+            self._order.append((key, question))
+        while len(self._order) > 2 * MOST:
+            key, question = self._order.popleft()
+            self._alike[key].remove(question)
+            if not self._alike[key]:
+                del self._alike[key]
 
     def find(self, received: Packet) -> Packet | None:
-        """Return the packet that `received` answers; None if it answers none."""
+        """Return the packet that `received` answers, of several one that has no answer yet; None if it answers none."""
         made = _scapy_packet(received)
-        if made is None:
-            return None
+        flow = flow_key(received.dissection)
+        told = [] if made is None else self._alike.get(made.hashret(), [])
         with quiet():
-            for question, sent in self._waiting.get(made.hashret(), ()):
-                if made.answers(question) and received.data != sent.data:
-                    return sent
-        key = flow_key(received.dissection)
-        found = None if key is None else self._by_flow.get(key.reversed())  # Scapy looks into the data as well
-        return found if found is not None and found.data != received.data else None
+            found = [one for one in told if received.data != one.sent.data and made.answers(one.made)]
+        if not found and flow is not None:  # Scapy looks into the data as well
+            found = [one for one in self._alike.get(flow.reversed(), []) if received.data != one.sent.data]
+        if not found:
+            return None
+        chosen = next((one for one in found if not one.is_answered), found[0])
+        chosen.is_answered = True
+        return chosen.sent
+
+
+@dataclass(eq=False)
+class _Question:
+    """A packet that was sent: as Scapy reads it, and its four-tuple."""
+
+    sent: Packet
+    made: Any
+    flow: FlowKey | None
+    is_answered: bool = False
 
 
 def _scapy_packet(packet: Packet) -> Any:

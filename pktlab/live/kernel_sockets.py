@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
 
 from pktlab.flows.keys import FlowKey
-from pktlab.flows.sockets import Endpoint, Socket
+from pktlab.flows.sockets import Endpoint, Socket, unmapped
 from pktlab.live.host import Host, Interface
 from pktlab.live.inside import Tun, inside, opened_tun
 from pktlab.wire.dissection import dissect, first_header
@@ -125,6 +125,7 @@ class KernelSockets:
         self.tuns = tuns
         self.sockets: dict[str, socket.socket] = {}
         self.connections: dict[str, _Connection] = {}
+        self._waiting: dict[FlowKey, _Connection] = {}  # that no program has accepted
         self._number = itertools.count(1)
 
     @classmethod
@@ -177,6 +178,7 @@ class KernelSockets:
         """Close all sockets."""
         for name in list(self.sockets):
             self.close(name)
+        self._waiting.clear()
         for tun in self.tuns.values():
             tun.read_all()
 
@@ -215,6 +217,16 @@ class KernelSockets:
         told = self.sockets[listener].getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 28)
         return int.from_bytes(told[24:28], sys.byteorder)
 
+    def accept(self, listener: str, name: str) -> FlowKey:
+        """Take the connection that waits longest in the queue of a listener, call it `name`, and return its key."""
+        child, peer = self.sockets[listener].accept()
+        child.setblocking(False)
+        self.sockets[name] = child
+        local = child.getsockname()
+        key = FlowKey("tcp", unmapped(peer[0]), peer[1], unmapped(local[0]), local[1])
+        self.connections[name] = self._waiting.pop(key)
+        return key
+
     def _syn(self, key: FlowKey, dev: str, accepts: bool) -> Effect:
         seq = next(self._number) * 100_000 & 0xFFFFFFFF
         self._transmit(key, dev, SYN, seq)
@@ -222,17 +234,19 @@ class KernelSockets:
         if answer != "SYN, ACK" or header is None:
             return Effect((), answer)
         self._transmit(key, dev, ACK, seq + 1, header.seq_raw + 1)
+        made = _Connection(key, seq + 1, header.seq_raw + 1)
         if not accepts:
+            self._waiting[key] = made
             return Effect((), answer)
         for name, listener in list(self.sockets.items()):
             if listener.type == socket.SOCK_STREAM and name not in self.connections:
                 with suppress(BlockingIOError):
                     child, _ = listener.accept()
                     child.setblocking(False)
-                    made = f"connection {seq} of {key}"
-                    self.sockets[made] = child
-                    self.connections[made] = _Connection(key, seq + 1, header.seq_raw + 1)
-                    return Effect((name,), answer, made)
+                    child_name = f"connection {seq} of {key}"
+                    self.sockets[child_name] = child
+                    self.connections[child_name] = made
+                    return Effect((name,), answer, child_name)
         return Effect((), answer)
 
     def _segment(self, key: FlowKey, dev: str, numbers_of: str) -> Effect:

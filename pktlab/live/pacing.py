@@ -51,7 +51,7 @@ at most 100 a second, say --yes
 
     def __str__(self) -> str:
         many = "packets" if self.packets is None else f"{self.packets:,} packet{'s' if self.packets != 1 else ''}"
-        rate = "" if self.pps is None else f", at most {self.pps:,g} a second"
+        rate = "" if self.pps is None else f", at most {self.pps:,.10g} a second"
         return f"{many} to {self.target} over {self.link.name}{rate}"
 
 

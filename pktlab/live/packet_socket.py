@@ -45,12 +45,15 @@ PACKET_ADD_MEMBERSHIP, PACKET_STATISTICS, PACKET_IGNORE_OUTGOING = 1, 6, 23
 PACKET_MR_PROMISC = 1
 BUFFER_LEN = 64 << 20
 TIMESPEC = struct.Struct("@ll")
-ANCILLARY_LEN = socket.CMSG_SPACE(TIMESPEC.size) + socket.CMSG_SPACE(AUXDATA.size)
+ANCILLARY_LEN = 256
+"""Bytes that there are for what comes beside a frame: a time and auxiliary data, with their headers."""
 CSUM_NOT_READY, TPID_VALID, CSUM_VALID, GSO_TCP = 1 << 3, 1 << 6, 1 << 7, 1 << 8  # TP_STATUS_…
 INBOUND, OUTBOUND = 1, 2
 RECEPTION = {0: 1, 1: 3, 2: 2, 3: 4}
 """How a frame came in, by the kernel's word for whom it is: to us, broadcast, multicast, to somebody else."""
 MACS_LEN = 12
+DRAIN_S = 0.5
+"""How long after the end frames are read that came before it: whoever presses ctrl-C waits for them."""
 ETH_P_IP, ETH_P_IPV6 = 0x0800, 0x86DD
 TRIES, FULL_S = 200, 0.005
 """How often a frame is offered to a queue that is full, and how long between."""
@@ -124,6 +127,7 @@ class PacketSocket:
         self.snaplen = snaplen or SNAPLEN
         self.bpf = bpf
         self._received = self._dropped = 0
+        self.is_started = False
         self.on_start: Callable[[], object] = lambda: None
         """Called when frames are taken in."""
         program = _program(None if bpf is None else bpf.program(self.link_type), self.snaplen)
@@ -167,6 +171,7 @@ class PacketSocket:
             self.socket.bind((self.link.name, ETH_P_ALL))
         except OSError as error:
             raise PktlabError(f"{self.link.name}: {error.strerror}") from None
+        self.is_started = True
         self.on_start()
         return None if seconds is None else time.monotonic() + seconds
 
@@ -229,7 +234,7 @@ class PacketSocket:
         return record
 
     def frames(self, stop: Stop, until: float | None) -> Iterator[Record]:
-        """Yield frames until `stop` or `until` ends it, and then those that were taken in before."""
+        """Yield frames until `stop` or `until` ends it, and for half a second more those that were taken in before."""
         goes_on = True
         while goes_on:
             record = self.read()
@@ -239,7 +244,11 @@ class PacketSocket:
             else:
                 goes_on = self.wait(stop, until)
         self.stop()
-        yield from iter(self.read, None)
+        end = time.monotonic() + DRAIN_S
+        for record in iter(self.read, None):
+            yield record
+            if time.monotonic() > end:
+                return
 
     def until(self, moment: float) -> Iterator[Record]:
         """Yield the frames that come before a `time.monotonic`; more can be asked for afterwards."""

@@ -15,6 +15,7 @@ import socket
 import struct
 import sys
 import time
+from contextlib import suppress
 
 import numpy as np
 
@@ -173,4 +174,5 @@ class Ring:
     def close(self) -> None:
         """Give the memory back; the socket is closed by whoever made it."""
         del self._bytes, self._words
-        self._memory.close()
+        with suppress(BufferError):  # an error on its way up still holds a view: the memory goes with it
+            self._memory.close()

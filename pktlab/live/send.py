@@ -24,7 +24,7 @@ from typing import NamedTuple
 from pktlab.capture import Record, link_type_name
 from pktlab.errors import PktlabError
 from pktlab.live.access import raw_ip_socket
-from pktlab.live.answers import Pairing
+from pktlab.live.answers import MOST, Pairing
 from pktlab.live.building import Address
 from pktlab.live.craft import crafted
 from pktlab.live.links import ETHERNET, Link, link_named, links, route_to
@@ -152,6 +152,8 @@ class Sending:
                 else:
                     pairing.add(sent)
                     unanswered[id(sent)] = sent
+                    if len(unanswered) > MOST:
+                        yield Exchange(unanswered.pop(next(iter(unanswered))), None)
         if pairing is not None:
             until_ns = time.monotonic_ns() + round((self._wait_s or 0) * NS_PER_S)
             yield from self._answers(pairing, unanswered, until_ns, is_last=True)
@@ -169,12 +171,19 @@ class Sending:
     def _put(self, packet: Packet) -> Packet:
         now = time.time_ns()
         if self._raw is not None and not self._frames and _stays_as_it_is(packet):
-            self._raw.sendto(packet.data[14:], (str(packet["ip.dst"]), 0))
+            self._put_raw(packet)
         else:
             self.wire.put(packet.data)
         self.sent += 1
         self.sent_len += len(packet.data)
         return packet.with_record(replace(packet.record, number=self.sent, time_ns=now))
+
+    def _put_raw(self, packet: Packet) -> None:
+        assert self._raw is not None
+        try:
+            self._raw.sendto(packet.data[14:], (str(packet["ip.dst"]), 0))
+        except OSError as error:
+            raise PktlabError(f"{self.link.name}: packet {self.sent + 1} is not sent: {error.strerror}") from None
 
     def _answers(
         self, pairing: Pairing, unanswered: dict[int, Packet], until_ns: int, *, is_last: bool = False

@@ -18,7 +18,7 @@ captures; a kit for checksums; and what those cannot see. What the project's tes
         assert_checksum_conformant(my_checksum, kind="udp4")
 
     strategies.py, plan.py, damage.py   values and damaged bytes of one schema
-    stacks.py, faults.py                whole packets, captures, and what is wrong with them
+    stacks.py, faults.py, series.py     whole packets, fragments, captures, and what is wrong with them
     conformance/                        on which smallest packet is this checksum wrong?
     unseen/                             which errors does a checksum not see?
     plugin.py                           for pytest: a failing packet as a capture, and explained
@@ -36,10 +36,9 @@ if TYPE_CHECKING:
     from pktlab.testing.conformance.run import NotConformant, assert_checksum_conformant
     from pktlab.testing.damage import Damaged, damaged
     from pktlab.testing.faults import FAULTS
+    from pktlab.testing.series import CAPTURE_FAULTS, FRAGMENT_FAULTS, captures, fragments
     from pktlab.testing.stacks import (
-        captures,
         extension_chains,
-        fragments,
         ip_options,
         packets,
         tcp_options,
@@ -53,17 +52,18 @@ _HOME = {
     "conformance.run": ("NotConformant", "assert_checksum_conformant"),
     "damage": ("Damaged", "damaged"),
     "faults": ("FAULTS",),
+    "series": ("CAPTURE_FAULTS", "FRAGMENT_FAULTS", "captures", "fragments"),
     "stacks": (
-        "captures", "extension_chains", "fragments", "ip_options", "packets", "tcp_options", "tcp_segments", "tunnels",
-        "udp_datagrams",
+        "extension_chains", "ip_options", "packets", "tcp_options", "tcp_segments", "tunnels", "udp_datagrams",
     ),
     "strategies": ("from_schema",),
 }  # fmt: skip
 """Which module a public name lives in: it is imported when the name is first used, for Hypothesis takes its time."""
 
 __all__ = [
-    "FAULTS", "Damaged", "NotConformant", "assert_checksum_conformant", "captures", "damaged", "extension_chains",
-    "fragments", "from_schema", "ip_options", "packets", "tcp_options", "tcp_segments", "tunnels", "udp_datagrams",
+    "CAPTURE_FAULTS", "FAULTS", "FRAGMENT_FAULTS", "Damaged", "NotConformant", "assert_checksum_conformant", "captures",
+    "damaged", "extension_chains", "fragments", "from_schema", "ip_options", "packets", "tcp_options", "tcp_segments",
+    "tunnels", "udp_datagrams",
 ]  # fmt: skip
 
 __getattr__, __dir__ = lazy_names(__name__, _HOME)

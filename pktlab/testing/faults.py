@@ -1,12 +1,14 @@
 """Faults of whole packets: the known ways to get a checksum wrong, and lengths that cannot be.
 
-They are put into a packet that is right, into its innermost checksum; a fault that would change nothing there (a sum
-that reads the same both ways) becomes a flipped bit.
+They are put into a packet that is right, into its innermost checksum. Some show in few packets: a carry that is dropped
+needs a sum that carries, so the packet is given data of odd length, or a word with which the sum carries. A fault that
+still changes nothing (a sum that reads the same both ways) becomes a flipped bit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -18,7 +20,7 @@ from pktlab.testing.conformance.wrong_sums import wrong_sums
 from pktlab.wire.checksum import ones_sum, swap
 from pktlab.wire.coverage import Coverage, coverage
 
-__all__ = ["FAULTS", "faulty"]
+__all__ = ["FAULTS", "data_for", "faults_of", "faulty"]
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 _SUMS = {one.name: one.summing for one in wrong_sums()}
@@ -42,10 +44,12 @@ def _without_pseudo(data: bytes, covered: Coverage) -> int:
 
 def _summed_wrongly(name: str) -> Callable[[bytes, Coverage], int]:
     summing = _SUMS[name]
-    return lambda data, covered: summing(_pseudo(covered) + _blank(data, covered)[covered.start : covered.end])
+    return lambda data, covered: summing(_summed(_blank(data, covered), covered))
 
 
-FAULTS: dict[str, Callable[[bytes, Coverage], int] | None] = {
+Wrong = Callable[[bytes, Coverage], int]
+
+FAULTS: dict[str, Wrong | None] = {
     "bit": None,
     "cut": None,
     "length": None,
@@ -59,6 +63,52 @@ FAULTS: dict[str, Callable[[bytes, Coverage], int] | None] = {
 """Names of the faults; what the field holds then, None for those that are elsewhere."""
 
 
+TRANSPORTS = ("udp", "tcp", "icmp", "icmpv6")
+_OF_PSEUDO = ("partial", "no-pseudo")
+_OF_DATA = ("odd-dropped", "odd-low", "no-carry", "one-fold", "last-byte")
+
+
+def faults_of(names: Sequence[str]) -> list[str]:
+    """Return the faults that a stack of layers can have; none if it has no checksum.
+
+    >>> faults_of(["ip", "icmp"])[3:]
+    ['swapped', 'no-complement', 'zero', 'odd-dropped', 'odd-low', 'no-carry', 'one-fold', 'last-byte']
+    """
+    last = next((name for name in reversed(names) if name in (*TRANSPORTS, "ip")), None)
+    without = (*_OF_PSEUDO, *_OF_DATA) if last == "ip" else _OF_PSEUDO if last == "icmp" else ()
+    return [name for name in FAULTS if name not in without] if last else []
+
+
+def data_for(fault: str | None, data: bytes) -> bytes:
+    r"""Return data of a length, and with a last byte, on which `fault` can show.
+
+    >>> data_for("odd-low", b""), data_for("one-fold", b"a"), data_for("bit", b"")
+    (b'\x01', b'a\x01\x01\x01', b'')
+    """
+    if fault in ("odd-dropped", "odd-low", "last-byte"):
+        data += b"" if len(data) % 2 else b"\1"
+        return data if data[-1] else data[:-1] + b"\1"
+    return data + b"\1" * (4 - len(data)) if fault in _OF_DATA else data
+
+
+def _carrying(name: str, data: bytes, covered: Coverage) -> bytes:
+    """Return a packet whose sum carries, and for `one-fold` carries again; its last four bytes are data."""
+    at = covered.end - 2 - covered.length % 2
+    data = data[: at - 2] + b"\xff\xff" + data[at:]
+    if name != "one-fold":
+        return data
+    data = data[:at] + b"\0\0" + data[at + 2 :]
+    summed = _summed(_blank(data, covered), covered)
+    summed += b"\0" * (len(summed) % 2)
+    total: int = sum(struct.unpack(f">{len(summed) // 2}H", summed))
+    return data[:at] + (0xFFFF - (total & 0xFFFF)).to_bytes(2, "big") + data[at + 2 :]
+
+
+def _summed(data: bytes, covered: Coverage) -> bytes:
+    """Return all bytes that are summed, the pseudo-header's in front."""
+    return _pseudo(covered) + data[covered.start : covered.end]
+
+
 def innermost(packet: Packet) -> Coverage:
     """Return what the innermost checksum covers."""
     for index in range(len(packet.layers) - 1, -1, -1):
@@ -69,25 +119,32 @@ def innermost(packet: Packet) -> Coverage:
 
 
 @st.composite
-def faulty(draw: Draw, packet: Packet, as_: str, fault: str | None) -> Packet:
-    """Draw `packet`, which starts with `as_`, with `fault` in it, any if None; its comment says which."""
-    name = draw(st.sampled_from(list(FAULTS))) if fault is None else fault
+def faulty(draw: Draw, packet: Packet, as_: str, name: str) -> Packet:
+    """Draw `packet`, which starts with `as_`, with the fault `name` in it; its comment says which."""
     covered, data = innermost(packet), packet.data
     wrong = FAULTS[name]
     if wrong is not None:
-        changed = data[: covered.at] + wrong(data, covered).to_bytes(2, "big") + data[covered.at + 2 :]
+        data = _with_wrong_sum(name, wrong, data, covered)
     elif name == "cut":
-        changed = data[: draw(st.integers(0, len(data) - 1))]
+        data = data[: draw(st.integers(1, len(data) - 1))]
     elif name == "length":
-        changed = _with_length(draw, packet)
-    else:
-        changed = data
-    if changed == data:
+        data = _with_length(draw, packet)
+    if data == packet.data:
         name = "bit"
         at = draw(st.integers(covered.start, covered.end - 1))
-        changed = data[:at] + bytes((data[at] ^ 1 << draw(st.integers(0, 7)),)) + data[at + 1 :]
-    record = Record(1, None, changed, len(changed), packet.link_type, comments=(f"fault: {name}",))
+        data = data[:at] + bytes((data[at] ^ 1 << draw(st.integers(0, 7)),)) + data[at + 1 :]
+    record = Record(1, None, data, len(data), packet.link_type, comments=(f"fault: {name}",))
     return Packet(record, AS[as_])
+
+
+def _with_wrong_sum(name: str, wrong: Wrong, data: bytes, covered: Coverage) -> bytes:
+    """Return `data` with what the fault makes of the sum in the field; as they were if the sum is right so."""
+    other = data
+    for made in (data, _carrying(name, data, covered) if name in ("no-carry", "one-fold") else data):
+        other = made[: covered.at] + wrong(made, covered).to_bytes(2, "big") + made[covered.at + 2 :]
+        if ones_sum(_summed(other, covered)) != 0xFFFF:
+            return other
+    return data
 
 
 def _with_length(draw: Draw, packet: Packet) -> bytes:

@@ -156,6 +156,10 @@ def number_range(one: FieldDecl | BitsDecl, node: Any = None) -> tuple[int, int,
     return (-(1 << width - 1), (1 << width - 1) - 1, 1) if signed else (0, (1 << width) - 1, 1)
 
 
+HARDLY_ANY = 4
+"""Bytes below which a gap is not filled by one item, which may need as many itself."""
+
+
 class Room(NamedTuple):
     """Sizes that a part may have: from `least` to `most` bytes, in steps; `step` 0 is just `least`.
 
@@ -172,6 +176,21 @@ class Room(NamedTuple):
         return self.least <= size <= self.most and (
             size == self.least or (size - self.least) % (self.step or size) == 0
         )
+
+    def rest(self, used: int) -> Room:
+        """Return what one more item of any size may take behind `used` bytes."""
+        return Room(most=self.most - used)
+
+    def gap(self, used: int) -> Room:
+        """Return what one more item has to take, so that it is the last; a few bytes at least.
+
+        >>> Room(6, 30, 8).gap(5), Room(6, 30, 8).gap(8)
+        (Room(least=9, most=9, step=0), Room(least=6, most=6, step=0))
+        """
+        size = (self.least - used) % self.step if self.step else self.least - used
+        if size < HARDLY_ANY:
+            size += self.step
+        return Room(size, size, 0) if HARDLY_ANY <= size <= self.most - used else self.rest(used)
 
     def after(self, used: int) -> Room:
         """Return the room that is left behind `used` bytes."""

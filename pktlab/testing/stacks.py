@@ -1,4 +1,4 @@
-"""Strategies of whole packets, of their parts, and of captures: right ones, and ones with a fault that is named.
+"""Strategies of whole packets and of their parts: right ones, and ones with a fault that is named.
 
 What is drawn is a `pktlab.Packet`: `packet.data` are its bytes, and a failing example prints as a line. A packet with a
 fault says in `packet.comments` which it is. Examples shrink to few and short headers, small numbers and no data.
@@ -6,7 +6,6 @@ fault says in `packet.comments` which it is. Examples shrink to few and short he
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import pairwise
@@ -15,9 +14,8 @@ from typing import Any, Literal
 from hypothesis import strategies as st
 
 from pktlab.api import packet as read_packet
-from pktlab.capture import Record, open_writer
 from pktlab.packets import Packet
-from pktlab.testing.faults import FAULTS, faulty
+from pktlab.testing.faults import FAULTS, data_for, faults_of, faulty
 from pktlab.testing.strategies import from_schema
 from pktlab.wire import Header, build, ipv4, tcp
 from pktlab.wire.ethernet import Ethernet, Vlan
@@ -44,8 +42,7 @@ from pktlab.wire.tcp import Tcp, TcpOptions
 from pktlab.wire.udp import Udp
 
 __all__ = [
-    "captures", "extension_chains", "fragments", "ip_options", "packets", "tcp_options", "tcp_segments", "tunnels",
-    "udp_datagrams",
+    "extension_chains", "ip_options", "packets", "tcp_options", "tcp_segments", "tunnels", "udp_datagrams",
 ]  # fmt: skip
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -93,11 +90,11 @@ def packets(
         vxlan
     valid : lengths and checksums are right; if not, each packet has one fault
     fault : the fault that each packet has, one of `FAULTS`; it makes `valid` no matter
-    data : what is behind the headers
+    data : what is behind the headers; it is made longer where the fault would not show
 
     Raises
     ------
-    ValueError : a layer or a fault is unknown, or one layer cannot follow another
+    ValueError : a layer or a fault is unknown, one layer cannot follow another, or the stack cannot have the fault
 
     >>> from hypothesis import find
     >>> find(packets("ip/tcp"), lambda packet: True)["tcp.checksum.verdict"]
@@ -113,8 +110,14 @@ def packets(
         _number(LAYERS[lower], LAYERS[upper])
     if fault is not None and fault not in FAULTS:
         raise ValueError(f"there is no fault {fault!r}; there are {', '.join(FAULTS)}")
-    right = _packets(names, data)
-    return right if valid and fault is None else right.flatmap(lambda packet: faulty(packet, names[0], fault))
+    if valid and fault is None:
+        return _packets(names, data)
+    possible = faults_of(names)
+    if not possible or fault not in (None, *possible):
+        raise ValueError(
+            f"{stack} cannot have the fault {fault or 'any'!r}: it can have {', '.join(possible) or 'none'}"
+        )
+    return st.sampled_from(possible if fault is None else [fault]).flatmap(lambda name: _faulty(names, data, name))
 
 
 @st.composite
@@ -123,6 +126,11 @@ def _packets(draw: Draw, names: Sequence[str], data: st.SearchStrategy[bytes]) -
     inside = [*kinds[1:], None]
     headers = [draw(_header(kind, upper)) for kind, upper in zip(kinds, inside, strict=True)]
     return read_packet(build(*headers, draw(data)), as_=names[0])
+
+
+def _faulty(names: Sequence[str], data: st.SearchStrategy[bytes], fault: str) -> st.SearchStrategy[Packet]:
+    shown = data.map(lambda drawn: data_for(fault, drawn))
+    return _packets(names, shown).flatmap(lambda packet: faulty(packet, names[0], fault))
 
 
 def _number(lower: type[Header], upper: type[Header] | None) -> int:
@@ -203,24 +211,24 @@ def _aligned(options: list[Ipv6Option]) -> tuple[Ipv6Option, ...]:
 # ---- parts, and stacks that are usual
 
 
-def ip_options() -> st.SearchStrategy[IpOptions]:
-    """Return a strategy of IPv4 options, up to the 40 bytes that there is room for.
+def ip_options(*, valid: bool = True) -> st.SearchStrategy[IpOptions]:
+    """Return a strategy of IPv4 options, up to the 40 bytes that there is room for; if not `valid`, with wrong lengths.
 
     >>> from hypothesis import find
     >>> find(ip_options(), lambda options: True).build()
     b''
     """
-    return from_schema(IpOptions, most=40).filter(lambda options: len(options.build()) <= 40)
+    return from_schema(IpOptions, faults=not valid, most=40).filter(lambda options: len(options.build()) <= 40)
 
 
-def tcp_options() -> st.SearchStrategy[TcpOptions]:
-    """Return a strategy of TCP options, up to the 40 bytes that there is room for.
+def tcp_options(*, valid: bool = True) -> st.SearchStrategy[TcpOptions]:
+    """Return a strategy of TCP options, up to the 40 bytes that there is room for; if not `valid`, with wrong lengths.
 
     >>> from hypothesis import find
     >>> find(tcp_options(), lambda options: True).build()
     b''
     """
-    return from_schema(TcpOptions, most=40).filter(lambda options: len(options.build()) <= 40)
+    return from_schema(TcpOptions, faults=not valid, most=40).filter(lambda options: len(options.build()) <= 40)
 
 
 def udp_datagrams(
@@ -270,72 +278,3 @@ def tunnels(*, valid: bool = True, fault: str | None = None) -> st.SearchStrateg
     """
     stacks = ("ip/ip/udp", "ip/ipv6/udp", "ipv6/ip/tcp", "ip/gre/ip/udp", "ip/udp/vxlan/eth/ip/tcp")
     return st.sampled_from(stacks).flatmap(lambda stack: packets(stack, valid=valid, fault=fault))
-
-
-@st.composite
-def _fragments(draw: Draw, version: int) -> list[Packet]:
-    whole = draw(packets("ip/udp" if version == 4 else "ipv6/udp", data=st.binary(min_size=1, max_size=64)))
-    start = whole.layers[0].stop
-    payload = whole.data[start:]
-    cuts = sorted(draw(st.sets(st.integers(1, (len(payload) - 1) // 8), min_size=1, max_size=4)))
-    number, below, pieces = draw(_words), whole.layers[0].header, []
-    for first, last in zip([0, *cuts], [*cuts, None], strict=True):
-        piece = payload[8 * first : None if last is None else 8 * last]
-        if version == 4:
-            headers = [below.replace(id=number, flags=int(last is not None), frag_offset=first, **_open("len"))]
-        else:
-            headers = [below.replace(nxt=44, **_open("plen", checksum=False))]
-            headers.append(Fragment(nxt=17, offset=first, more=last is not None, ident=number))
-        pieces.append(read_packet(build(*headers, piece), as_="ip" if version == 4 else "ipv6"))
-    return pieces
-
-
-def _open(length: str, *, checksum: bool = True) -> dict[str, Any]:
-    from pktlab.wire import AUTO
-
-    return {length: AUTO, **({"checksum": AUTO} if checksum else {})}
-
-
-def fragments(version: Literal[4, 6] = 4) -> st.SearchStrategy[list[Packet]]:
-    """Return a strategy of the fragments of one UDP datagram, at least two, in order.
-
-    >>> from hypothesis import find
-    >>> [one.is_fragment for one in find(fragments(), lambda pieces: True)]
-    [True, True]
-    """
-    return _fragments(version)
-
-
-@st.composite
-def _captures(draw: Draw, packets: st.SearchStrategy[Packet], most: int, form: Literal["pcap", "pcapng"]) -> bytes:
-    time_ns, file = 1_700_000_000_000_000_000, io.BytesIO()
-    drawn = draw(st.lists(packets, max_size=most))
-    link_type = drawn[0].link_type if drawn else 1
-    with open_writer(file, format=form, link_type=link_type) as writer:
-        for number, packet in enumerate(drawn, 1):
-            time_ns += draw(st.integers(0, 2_000_000)) * 1000
-            writer.write(Record(number, time_ns, packet.data, packet.length, link_type))
-    return file.getvalue()
-
-
-def captures(
-    packets: st.SearchStrategy[Packet] | None = None,
-    *,
-    max_packets: int = 8,
-    format: Literal["pcap", "pcapng"] = "pcap",
-) -> st.SearchStrategy[bytes]:
-    """Return a strategy of capture files, as bytes: ``pktlab.open(io.BytesIO(data))`` reads one.
-
-    Parameters
-    ----------
-    packets : what is in them, all of one link type; Ethernet frames with UDP, if not given
-
-    >>> from hypothesis import find
-    >>> find(captures(), lambda data: True)[:4].hex()
-    '4d3cb2a1'
-    """
-    return _captures(packets if packets is not None else _default(), max_packets, format)
-
-
-def _default() -> st.SearchStrategy[Packet]:
-    return packets()

@@ -185,11 +185,13 @@ class _Drawing:
 
     def field(self, declared: FieldDecl, last: bool) -> None:
         """Draw a field with a name."""
+        in_tail = declared in self.header.schema.tail
         if self.is_open(declared):
             there = not isinstance(declared.subcon, When) or declared.subcon.holds(self.scope)
             self.arguments[declared.attr] = AUTO if there else None
+            if there and in_tail and isinstance(declared.inner, construct.FormatField):
+                self.room = self.room.after(declared.inner.length)
             return
-        in_tail = declared in self.header.schema.tail
         room = self.room if last else Room(most=self.room.most)
         raw = self.node(declared.subcon, declared, room if in_tail else Room())
         for part in declared.bits if raw is not None else ():
@@ -242,10 +244,10 @@ class _Drawing:
         return self.as_far(node) if isinstance(node, AsFar) else self.items(node, declared, room)
 
     def data(self, room: Room) -> bytes:
-        """Draw free bytes of a size that `room` allows."""
-        if room.least > room.most or room.least < 0:
+        """Draw free bytes of a size that `room` allows; if there is none, the least: a list drops what is too long."""
+        if room.least < 0:
             reject()
-        steps = min(room.most - room.least, MOST_BYTES) // room.step if room.step else 0
+        steps = min(max(room.most - room.least, 0), MOST_BYTES) // room.step if room.step else 0
         size = room.least + room.step * self.draw(st.integers(0, steps))
         data: bytes = self.draw(st.binary(min_size=size, max_size=size))
         return data
@@ -256,10 +258,10 @@ class _Drawing:
         items: list[Any] = []
         used = 0
         while len(items) < wanted or not room.allows(used):
-            item = self.node(node.subcon, declared, Room(most=room.most - used))
+            item = self.node(node.subcon, declared, room.gap(used) if len(items) >= wanted else room.rest(used))
             size = self.size(node.subcon, item)
             if not size or used + size > room.most or len(items) > 4 * MANY:
-                if room.allows(used):
+                if room.allows(used) or room.most < room.least:  # then the list around drops all of it
                     break
                 reject()
             items.append(item)

@@ -23,13 +23,20 @@ def choke_picture(torrent: Torrent) -> str:
     >>> choke_picture(Torrent(Ledger("00" * 20))).startswith("<svg ")
     True
     """
-    choosers = choking_of(torrent).choosers[:MOST_PEERS]
+    found = choking_of(torrent)
+    choosers = found.choosers[:MOST_PEERS]
     drawing = Drawing()
     names = [one.taker.name for chooser in choosers for one in chooser.relations]
     x = MARGIN + CHAR * max([22, *map(len, names)]) + 12
     drawing.title(MARGIN, MARGIN + 8, "Choking: whom each peer unchokes (would serve) when")
     _key(drawing, MARGIN, MARGIN + 30)
-    top = MARGIN + 66.0
+    top = MARGIN + 50.0
+    for client, (rounds, turns) in found.periods.items():
+        if rounds is not None:
+            turned = f", another optimistic unchoke every {turns.seconds:.1f} s" if turns else ""
+            drawing.text(MARGIN, top, f"{client}: a round every {rounds.seconds:.1f} s{turned}")
+            top += 18
+    top += 18
     first, last = torrent.span_ns
     span_s = max((last - first) / 1e9, 1e-3)
     bottom = top + sum(GAP + ROW * len(_rows(chooser)) for chooser in choosers)
@@ -67,8 +74,8 @@ def _block(drawing: Drawing, chooser: Chooser, x: float, top: float, first: int,
         return x + WIDTH * min(max((time_ns - first) / 1e9 / span_s, 0), 1)
 
     slots = f", {chooser.slots} slots" if chooser.slots else ""
-    rounds = f", a round every {chooser.period.seconds:.0f} s" if chooser.period else ""
-    drawing.text(MARGIN, top - 5, f"{chooser.peer.name} {chooser.peer.client}{slots}{rounds} unchokes", weight="bold")
+    client = chooser.peer.client or "client not known"
+    drawing.text(MARGIN, top - 5, f"{chooser.peer.name} ({client}{slots}) unchokes", weight="bold")
     rows = _rows(chooser)
     bottom = top + ROW * len(rows)
     for row, relation in enumerate(rows):

@@ -10,6 +10,11 @@ from pktlab.torrent.ledger import Ledger, Type, ones
 
 __all__ = ["Geometry"]
 
+MAX_PIECES = 1 << 22
+"""Numbers of pieces that are believed; a torrent of a million pieces is a very large one."""
+SEVERAL = -1
+NAMING = frozenset({Type.have, Type.request, Type.piece})
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -53,20 +58,27 @@ class Geometry:
 
     @classmethod
     def heard(cls, ledger: Ledger) -> Geometry:
-        """Infer it: from who has everything, and from the ends of the blocks that were asked for and sent."""
+        """Infer it: from who has everything, and from the ends of the blocks that were asked for and sent.
+
+        A number of a piece counts that stands in a bitfield, or that two connections name: one alone may be a lie.
+        """
         ends: dict[int, int] = {}
-        most, is_told = -1, False
+        named: dict[int, int] = {}  # piece -> the connection that named it, or `SEVERAL`
+        room, most, is_told = 0, -1, False
         for said in ledger.said():
-            if said.type in (Type.request, Type.piece):
-                ends[said.piece] = max(ends.get(said.piece, 0), said.begin + said.length)
-                most = max(most, said.piece)
-            elif said.type == Type.have:
-                most = max(most, said.piece)
+            if said.type in NAMING and said.piece < MAX_PIECES:
+                first = named.setdefault(said.piece, said.link)
+                if first != said.link or said.type == Type.piece:
+                    named[said.piece] = SEVERAL
+                if said.type != Type.have:
+                    ends[said.piece] = max(ends.get(said.piece, 0), said.begin + said.length)
             elif said.type == Type.bitfield:
-                held = ones(ledger.bitfields[said.piece])
-                most, is_told = max([most, *held[-1:]]), True
+                octets = ledger.bitfields[said.piece]
+                room, is_told = max(room, 8 * len(octets)), True
+                most = max([most, *ones(octets)[-1:]])
             elif said.type == Type.have_all:
                 is_told = True
-        pieces = most + 1 if is_told and most >= 0 else None
-        piece_length = max(ends.values(), default=0)
-        return cls(pieces, piece_length, ends.get(most, piece_length))
+        likely = [one for one, link in named.items() if link == SEVERAL and (not room or one < room)]
+        most = max([most, *likely])
+        piece_length = max((ends[one] for one in ends if one <= most), default=0)
+        return cls(most + 1 if is_told and most >= 0 else None, piece_length, ends.get(most, piece_length))

@@ -17,10 +17,10 @@ from pktlab.flows.stream_table import Stream, Told
 from pktlab.flows.streams import Data, End, Event, Gap
 from pktlab.torrent.announces import Announces, contacts_of
 from pktlab.torrent.connection import PeerConnection
-from pktlab.torrent.events import Broken, Message, Unknown, Violation
+from pktlab.torrent.events import Broken, Message, PeerEvent, Rule, Unknown, Violation
 from pktlab.torrent.ledger import Ledger, Link, Type
 from pktlab.torrent.swarm import Swarm
-from pktlab.wire.apps.bittorrent.framing import HANDSHAKE
+from pktlab.wire.apps.bittorrent.framing import BLOCK, HANDSHAKE
 from pktlab.wire.bencode import read_lax
 
 __all__ = ["Block", "Listener", "swarm_of"]
@@ -32,6 +32,8 @@ MESSAGE_HEAD_LEN, EXTENDED_HEAD_LEN = 5, 6
 EXTENDED = 20
 DATA = 1  # BEP 9: msg_type of a part of the metadata
 MAX_NAME = 64
+WRONG = frozenset({Rule.first, Rule.bitfield, Rule.piece, Rule.block})
+"""What makes a message one that nobody would take at its word."""
 TOLD = frozenset(map(int, Type)) - {Type.bitfield, Type.piece}
 """Messages that are written down as they are, with no, one or three numbers."""
 
@@ -136,15 +138,28 @@ class _Conversation:
             self.missing[event.way] += event.length or 0
         elif not isinstance(event, End) or event.frame:
             self._time(event.time_ns)
+        last: Message | None = None
         for told in self.connection.hear(event):
-            if isinstance(told, Message):
-                self._message(told)
-            elif isinstance(told, Unknown):
-                self.unknown[told.way] += told.size
-            elif isinstance(told, Broken):
-                self.unknown[told.way] += told.size - told.missing
-            elif isinstance(told, Violation):
+            if isinstance(told, Violation):
                 self.violations[told.way] += 1
+                if told.rule in WRONG and last is not None and (told.way, told.offset) == (last.way, last.offset):
+                    last = None
+                continue
+            if last is not None:
+                self._message(last)
+            last = told if isinstance(told, Message) else None
+            self._incomplete(told)
+        if last is not None:
+            self._message(last)
+
+    def _incomplete(self, told: PeerEvent) -> None:
+        """Count what is no whole message; a block of which bytes were not captured was given all the same."""
+        if isinstance(told, Unknown):
+            self.unknown[told.way] += told.size
+        elif isinstance(told, Broken):
+            self.unknown[told.way] += told.size - told.missing
+            if told.type == Type.piece and told.fields and told.size == PIECE_HEAD_LEN + BLOCK:
+                self._say(told, told.type, *told.fields, BLOCK)
 
     def _time(self, time_ns: int) -> None:
         self.opened_ns = self.opened_ns or time_ns
@@ -167,7 +182,7 @@ class _Conversation:
         elif kind == HANDSHAKE and self.ledger is None:
             self.name(self.listener.swarm.ledger(told.fields[0].hex()))
 
-    def _say(self, told: Message, kind: int, *numbers: Any) -> None:
+    def _say(self, told: Message | Broken, kind: int, *numbers: Any) -> None:
         if self.ledger is None:
             self.waiting.append((told.time_ns, told.way, kind, numbers))
         else:

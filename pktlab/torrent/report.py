@@ -63,6 +63,7 @@ def _peer(peer: Peer) -> dict[str, Any]:
         "cancels": peer.cancels,
         "duplicates": peer.duplicates,
         "wasted": peer.wasted,
+        "hash_failures": [[when, piece] for when, piece in peer.failures],
         "endgame_requests": peer.endgame,
         "endgame_ns": peer.endgame_ns,
         "joined_ns": peer.joined_ns,

@@ -12,19 +12,22 @@ data were not seen, when it was announced.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from pktlab.errors import WireError
-from pktlab.torrent.clients import client_of
 from pktlab.torrent.geometry import Geometry
-from pktlab.torrent.ledger import Address, Ledger, Link, Said, Type, ones
+from pktlab.torrent.ledger import Address, Ledger, Link
 from pktlab.torrent.metadata import Parts
 from pktlab.torrent.metainfo import Metainfo, parse_info
+from pktlab.torrent.peers import Peer
+from pktlab.torrent.replay import Replay
 
-__all__ = ["Contacts", "Peer", "Swarm", "Torrent", "Transfer"]
+__all__ = ["Contacts", "Peer", "Swarm", "Torrent"]
+
+CLIENT_LEN = 8
+"""Bytes of a peer id that name the client (BEP 20); libtorrent makes up the others for each connection."""
 
 
 @dataclass
@@ -42,72 +45,6 @@ class Contacts:
         """Note that a peer announced itself."""
         self.listening[address[0]].add(address[1])
         self.announced.append((time_ns, address, event))
-
-
-@dataclass
-class Transfer:
-    """What one peer gave another: bytes of content, blocks, and those blocks that the other had already."""
-
-    giver: Peer
-    taker: Peer
-    bytes: int = 0
-    blocks: int = 0
-    duplicates: int = 0
-    first_ns: int = 0
-    last_ns: int = 0
-
-
-@dataclass(eq=False)
-class Peer:
-    """One peer.
-
-    had : the pieces that it had when it was first heard; held : since when it has each piece, ns, and whether its data
-    were seen arriving; completed_ns : when the last missing piece arrived, None for who had everything or never has
-    was_complete : it had everything when it was first heard
-    requests : blocks asked for; endgame : those of them that were asked for elsewhere at that time, the first at
-    endgame_ns; duplicates, wasted : blocks and bytes that it had already; down_ns, up_ns : first and last block
-    """
-
-    address: Address
-    links: list[tuple[Link, int]] = field(default_factory=list)
-    had: set[int] | None = None
-    held: dict[int, int] = field(default_factory=dict)
-    completed_ns: int | None = None
-    was_complete: bool = False
-    bytes_down: int = 0
-    bytes_up: int = 0
-    requests: int = 0
-    cancels: int = 0
-    endgame: int = 0
-    endgame_ns: int | None = None
-    duplicates: int = 0
-    wasted: int = 0
-    down_ns: tuple[int, int] | None = None
-    up_ns: tuple[int, int] | None = None
-    joined_ns: int = 0
-    left_ns: int | None = None
-
-    @property
-    def name(self) -> str:
-        """The address as text."""
-        ip, port = self.address
-        return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
-
-    def is_leecher(self, now: int) -> bool:
-        """Tell whether it lacked pieces at a moment, ns."""
-        return not self.was_complete and (self.completed_ns is None or now < self.completed_ns)
-
-    @property
-    def peer_ids(self) -> list[bytes]:
-        """The peer ids that it used, in the order in which they were seen."""
-        return list(dict.fromkeys(link.peer_ids[way] for link, way in self.links if link.peer_ids[way]))
-
-    @property
-    def client(self) -> str:
-        """The program and its version: by the peer id, or else by the extended handshake; or an empty text."""
-        names = [name for one in self.peer_ids if (name := client_of(one))]
-        names += [link.versions[way] for link, way in self.links if link.versions[way]]
-        return names[0] if names else ""
 
 
 class Swarm:
@@ -156,6 +93,7 @@ class Torrent:
     contacts : what is told of addresses
     metadata : what it shares, if that is known; how it is cut is inferred otherwise
 
+    >>> from pktlab.torrent.ledger import Type
     >>> ledger = Ledger("00" * 20)
     >>> link = ledger.link("tcp", (("192.0.2.1", 50000), ("192.0.2.2", 6881)), 0)
     >>> ledger.say(1, link, 1, Type.have_all)
@@ -171,10 +109,12 @@ class Torrent:
         self.contacts = contacts or Contacts()
         self.geometry = Geometry.told(metadata) if metadata else Geometry.heard(ledger)
         self._peers: dict[Address, Peer] = {}
+        self._callers: dict[tuple[str, bytes], int] = {}
         self.sides = self._meet()
         """The peers at both ends of each link, by its number."""
-        self.transfers: dict[tuple[Address, Address], Transfer] = {}
-        _Replay(self).run()
+        replay = Replay(ledger, self.geometry, self.sides)
+        replay.run()
+        self.transfers = replay.transfers
         for peer in self.peers:
             self._come_and_go(peer)
 
@@ -218,9 +158,8 @@ class Torrent:
         peer.links.append((link, way))
         return peer
 
-    @staticmethod
-    def _listening(link: Link, called: defaultdict[str, set[int]]) -> Address:
-        """Return where the side listens that opened a connection."""
+    def _listening(self, link: Link, called: defaultdict[str, set[int]]) -> Address:
+        """Return where the side listens that opened a connection; if nothing tells, its first port stands for it."""
         ip, port = link.ends[0]
         if port in called[ip]:
             return ip, port
@@ -228,7 +167,7 @@ class Torrent:
             return ip, link.ports[0]
         if len(called[ip]) == 1:
             return ip, next(iter(called[ip]))
-        return ip, port
+        return ip, self._callers.setdefault((ip, link.peer_ids[0][:CLIENT_LEN]), port)
 
     # ---- coming and going
 
@@ -241,125 +180,3 @@ class Torrent:
             peer.left_ns = max(stopped)
         elif all(link.is_over for link, _ in peer.links) and last < self.span_ns[1]:
             peer.left_ns = last
-
-
-class _Replay:
-    """Goes through a ledger once and fills in peers and transfers."""
-
-    def __init__(self, torrent: Torrent) -> None:
-        self.torrent, self.ledger, self.geometry = torrent, torrent.ledger, torrent.geometry
-        self.got: defaultdict[Peer, set[tuple[int, int]]] = defaultdict(set)
-        self.filled: defaultdict[Peer, Counter[int]] = defaultdict(Counter)
-        self.asked: defaultdict[tuple[Peer, int, int], set[int]] = defaultdict(set)
-
-    def run(self) -> None:
-        """Do it."""
-        doing = {
-            Type.have: self._have, Type.bitfield: self._bitfield, Type.have_all: self._have_all,
-            Type.have_none: self._have_none, Type.donthave: self._donthave, Type.request: self._request,
-            Type.cancel: self._cancel, Type.reject: self._rejected, Type.piece: self._piece, Type.closed: self._closed,
-        }  # fmt: skip
-        handlers = {int(kind): handler for kind, handler in doing.items()}
-        sides = self.torrent.sides
-        for said in self.ledger.said():
-            handler = handlers.get(said.type)
-            if handler is not None:
-                speaker, listener = sides[said.link]
-                if said.way:
-                    speaker, listener = listener, speaker
-                handler(said, speaker, listener)
-        for peer in self.torrent.peers:
-            self._complete(peer)
-
-    # ---- what is announced
-
-    def _hold(self, peer: Peer, pieces: Iterable[int], time_ns: int) -> None:
-        for index in pieces:
-            peer.held.setdefault(index, time_ns)
-
-    def _first(self, peer: Peer, pieces: Iterable[int], time_ns: int) -> None:
-        """Note what a peer says at the beginning of a connection; what it says so first, it had."""
-        held = list(pieces)
-        if peer.had is None:
-            peer.had = set(held) - set(peer.held)
-        self._hold(peer, held, time_ns)
-
-    def _have(self, said: Said, speaker: Peer, _: Peer) -> None:
-        if self.geometry.pieces is None or said.piece < self.geometry.pieces:
-            speaker.held.setdefault(said.piece, said.time_ns)
-
-    def _bitfield(self, said: Said, speaker: Peer, _: Peer) -> None:
-        most = self.geometry.pieces
-        held = ones(self.ledger.bitfields[said.piece])
-        self._first(speaker, (index for index in held if most is None or index < most), said.time_ns)
-
-    def _have_all(self, said: Said, speaker: Peer, _: Peer) -> None:
-        self._first(speaker, range(self.geometry.pieces or 0), said.time_ns)
-
-    def _have_none(self, said: Said, speaker: Peer, _: Peer) -> None:
-        self._first(speaker, (), said.time_ns)
-
-    def _donthave(self, said: Said, speaker: Peer, _: Peer) -> None:
-        speaker.held.pop(said.piece, None)
-
-    # ---- what is asked for and sent
-
-    def _request(self, said: Said, taker: Peer, _: Peer) -> None:
-        taker.requests += 1
-        asked = self.asked[taker, said.piece, said.begin]
-        if asked - {said.link}:
-            taker.endgame += 1
-            taker.endgame_ns = taker.endgame_ns or said.time_ns
-        asked.add(said.link)
-
-    def _cancel(self, said: Said, taker: Peer, _: Peer) -> None:
-        taker.cancels += 1
-        self._no_longer_asked(taker, said)
-
-    def _rejected(self, said: Said, _: Peer, taker: Peer) -> None:
-        self._no_longer_asked(taker, said)
-
-    def _no_longer_asked(self, taker: Peer, said: Said) -> None:
-        key = (taker, said.piece, said.begin)
-        if key in self.asked:
-            self.asked[key].discard(said.link)
-            if not self.asked[key]:
-                del self.asked[key]
-
-    def _closed(self, said: Said, speaker: Peer, listener: Peer) -> None:
-        for key in [key for key, links in self.asked.items() if said.link in links]:
-            self.asked[key].discard(said.link)
-
-    def _piece(self, said: Said, giver: Peer, taker: Peer) -> None:
-        self._no_longer_asked(taker, said)
-        now, length = said.time_ns, said.length
-        giver.bytes_up += length
-        taker.bytes_down += length
-        giver.up_ns = (giver.up_ns or (now, now))[0], now
-        taker.down_ns = (taker.down_ns or (now, now))[0], now
-        key = (giver.address, taker.address)
-        transfer = self.torrent.transfers.get(key)
-        if transfer is None:
-            transfer = self.torrent.transfers[key] = Transfer(giver, taker)
-        transfer.first_ns, transfer.last_ns = transfer.first_ns or now, now
-        transfer.bytes += length
-        transfer.blocks += 1
-        block = (said.piece, said.begin)
-        if block in self.got[taker]:
-            transfer.duplicates += 1
-            taker.duplicates += 1
-            taker.wasted += length
-            return
-        self.got[taker].add(block)
-        self.filled[taker][said.piece] += length
-        if self.filled[taker][said.piece] >= self.geometry.length_of(said.piece) > 0:
-            taker.held.setdefault(said.piece, now)
-
-    def _complete(self, peer: Peer) -> None:
-        """Note when the last missing piece arrived."""
-        pieces = self.geometry.pieces
-        if pieces is None or len(peer.held) < pieces:
-            return
-        peer.was_complete = len(peer.had or ()) >= pieces
-        missing = [when for index, when in peer.held.items() if index not in (peer.had or ())]
-        peer.completed_ns = max(missing, default=None)

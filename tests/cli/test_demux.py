@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +14,11 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
+from pktlab.errors import PktlabError
 from pktlab.flows import Rule
 from pktlab.jsontext import json_schema
 from pktlab.live import Sandbox
-from pktlab.live.access import enter_own_namespace
+from pktlab.live.access import enter_own_namespace, raw_socket_error
 
 ROOT = Path(__file__).resolve().parents[2]
 SVG = "{http://www.w3.org/2000/svg}"
@@ -106,8 +109,8 @@ def test_without_matplotlib_one_line_says_what_to_install(
     pktlab: Any, first_light: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    status, _, err = pktlab("demux", first_light, "-q", "--plot", tmp_path / "out.png")
-    assert (status, err) == (2, "pktlab: this needs matplotlib: pip install pktlab-toolkit[plot]\n")
+    status, out, err = pktlab("demux", first_light, "--plot", tmp_path / "out.png")
+    assert (status, out, err) == (2, "", "pktlab: this needs matplotlib: pip install pktlab-toolkit[plot]\n")
     assert not (tmp_path / "out.png").exists()
 
 
@@ -194,3 +197,38 @@ def test_a_plain_user_gets_a_namespace_of_their_own(monkeypatch: pytest.MonkeyPa
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("  held  ") == 3
     assert (tmp_path / "udp-connected.svg").exists()
+
+
+@pytest.mark.skipif(bool(raw_socket_error()), reason="no raw sockets")
+def test_ctrl_c_ends_a_live_capture_with_the_sums(environment: dict[str, str]) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        port = server.getsockname()[1]
+        command = [sys.executable, "-m", "pktlab_cli", "demux", "-i", "lo", "-f", f"udp port {port}"]
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as run:
+            assert run.stdout is not None
+            assert run.stderr is not None
+            assert run.stderr.readline() == "pktlab: lo: listening\n"
+            server.sendto(b"to myself", ("127.0.0.1", port))
+            assert f" udp:127.0.0.1:{port} (address)" in run.stdout.readline()  # at once
+            run.send_signal(signal.SIGINT)
+            out, err = run.communicate(timeout=20)
+    assert (run.returncode, err) == (0, "")
+    assert out.endswith("1 packet: 1 for sockets, 0 neither TCP nor UDP, or waiting\n")
+
+
+def test_without_privilege_a_live_capture_is_one_line(pktlab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*arguments: int) -> socket.socket:
+        raise PktlabError("raw sockets are not allowed here: run this with sudo")
+
+    monkeypatch.setattr("pktlab.live.packet_socket.packet_socket", forbidden)
+    assert pktlab("demux", "-i", "lo") == (2, "", "pktlab: raw sockets are not allowed here: run this with sudo\n")
+
+
+def test_an_interface_that_is_none_is_one_line(pktlab: Any) -> None:
+    status, out, err = pktlab("demux", "-i", "nothing0")
+    assert (status, out) == (2, "")
+    assert err.startswith("pktlab: there is no interface nothing0")
+    assert err.count("\n") == 1

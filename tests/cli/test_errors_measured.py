@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,22 @@ def test_all_models_and_json(pktlab: Any, tmp_path: Path) -> None:
     assert plot.read_text().startswith("<svg")
 
 
+def test_the_picture_as_png(pktlab: Any, tmp_path: Path) -> None:
+    arguments = ("checksum", "errors", "--model", "2bit", "--trials", 2000, "--others", 20)
+    assert pktlab(*arguments, "--plot", tmp_path / "out.png").status == 0
+    data = (tmp_path / "out.png").read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    assert b"pktlab" in data[:200]
+
+
+def test_without_matplotlib_one_line_says_what_to_install(
+    pktlab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    status, out, err = pktlab("checksum", "errors", "--plot", tmp_path / "out.png")
+    assert (status, out, err) == (2, "", "pktlab: this needs matplotlib: pip install pktlab-toolkit[plot]\n")
+
+
 @pytest.mark.parametrize("over", ["text", "elf", "FILE"])
 def test_data_of_all_kinds(pktlab: Any, over: str, first_light: Path) -> None:
     over = str(first_light) if over == "FILE" else over
@@ -40,7 +57,7 @@ def test_data_of_all_kinds(pktlab: Any, over: str, first_light: Path) -> None:
     ("arguments", "said"),
     [
         (["--model", "bits"], "there is no model 'bits'"), (["--size", "33"], "33 is odd"),
-        (["--plot", "a.gif"], "should end in .svg"), (["--over", "/nowhere"], "/nowhere: No such file"),
+        (["--plot", "a.gif"], "should end in .svg or .png"), (["--over", "/nowhere"], "/nowhere: No such file"),
         (["--over", "README.md", "--size", "65534"], "errors in segments of 65,534 need 131,076"),
     ],
 )  # fmt: skip

@@ -109,11 +109,11 @@ def test_what_leads_outside_wants_yes(box: Sandbox, run: Run, first_light: Path)
         client.run(["ip", "route", "del", "default"])
 
 
-@pytest.mark.skipif(shutil.which("capsh") is None or os.geteuid() != 0, reason="needs capsh, and root to give up")
+@pytest.mark.skipif(shutil.which("setpriv") is None or os.geteuid() != 0, reason="only root can give it up, by setpriv")
 def test_who_may_not_is_told_how(environment: dict[str, str], first_light: Path) -> None:
     line = f'"{sys.executable}" -m pktlab_cli replay "{first_light}" -i lo'
     done = subprocess.run(
-        ["capsh", "--drop=cap_net_raw", "--", "-c", line], env=environment, capture_output=True, text=True,
+        ["setpriv", "--bounding-set=-net_raw", "sh", "-c", line], env=environment, capture_output=True, text=True,
         timeout=60, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (2, "")

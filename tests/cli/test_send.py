@@ -102,11 +102,11 @@ def test_what_leads_outside_wants_yes(box: Sandbox, run: Run) -> None:
         client.run(["ip", "route", "del", "default"])
 
 
-@pytest.mark.skipif(shutil.which("capsh") is None or os.geteuid() != 0, reason="needs capsh, and root to give up")
+@pytest.mark.skipif(shutil.which("setpriv") is None or os.geteuid() != 0, reason="only root can give it up, by setpriv")
 def test_who_may_not_is_told_how(environment: dict[str, str]) -> None:
     command = f'''"{sys.executable}" -m pktlab_cli send 'IP(dst="127.0.0.1")/ICMP()' '''
     done = subprocess.run(
-        ["capsh", "--drop=cap_net_raw", "--", "-c", command], env=environment, capture_output=True, text=True,
+        ["setpriv", "--bounding-set=-net_raw", "sh", "-c", command], env=environment, capture_output=True, text=True,
         timeout=60, check=False,
     )  # fmt: skip
     remedy = f"sudo setcap cap_net_raw,cap_net_admin+eip {os.path.realpath(sys.executable)}"

@@ -144,11 +144,11 @@ def test_privileges_are_dropped_to_who_typed_sudo(box: Sandbox, start: Start, tm
     assert (folder / "out.pcapng").stat().st_uid == 12_345
 
 
-@pytest.mark.skipif(shutil.which("capsh") is None or os.geteuid() != 0, reason="needs capsh, and root to give up")
+@pytest.mark.skipif(shutil.which("setpriv") is None or os.geteuid() != 0, reason="only root can give it up, by setpriv")
 def test_who_may_not_is_told_how(environment: dict[str, str]) -> None:
     command = f'"{sys.executable}" -m pktlab_cli sniff -i lo --seconds 1'
     done = subprocess.run(
-        ["capsh", "--drop=cap_net_raw", "--", "-c", command], env=environment, capture_output=True, text=True,
+        ["setpriv", "--bounding-set=-net_raw", "sh", "-c", command], env=environment, capture_output=True, text=True,
         timeout=60, check=False,
     )  # fmt: skip
     remedy = f"sudo setcap cap_net_raw,cap_net_admin+eip {os.path.realpath(sys.executable)}"
@@ -167,8 +167,9 @@ def test_who_may_not_is_told_how(environment: dict[str, str]) -> None:
         (["-i", "lo", "-f", "udp prot 9"], "filter, column"),
         (["-i", "lo", "-Y", "udp.prot == 9"], "filter, column 1"),
         (["-i", "lo", "-c", "0"], "-c"),
+        (["-i", "lo", "-w", "/no/such/folder/out.pcap"], "/no/such/folder/out.pcap: cannot be written"),
     ],
-    ids=range(8),
+    ids=range(9),
 )
 def test_misuse_is_a_line(arguments: list[str], said: str, pktlab: Any) -> None:
     if sys.platform != "linux":
@@ -176,4 +177,5 @@ def test_misuse_is_a_line(arguments: list[str], said: str, pktlab: Any) -> None:
     status, out, err = pktlab("sniff", *arguments)
     assert (status, out) == (2, "")
     assert err.startswith("pktlab: ")
+    assert err.count("pktlab: ") == 1
     assert said in err

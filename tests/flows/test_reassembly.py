@@ -141,6 +141,15 @@ TRACES: dict[str, tuple[str, list[str]]] = {
         "> S 0 -\n> S 500 -\n> A 501 - abc",
         ["> 0 begin at 1", "> 0 end restart at 2", "> 0 begin at 2", "> 0 abc of 3 at 3", "> 3 end open at 0"],
     ),
+    "another answer to a SYN, of which the first was acknowledged": (
+        OPENED + "> A 1 1\n< SA 1000000000 1\n< A 1 1 abc",
+        [*BEGUN, "< 0 abc of 5 at 5", "> 0 end open at 0", "< 3 end open at 0"],
+    ),
+    "another answer to a SYN": (
+        OPENED + "< SA 1000000000 1\n> A 1 1000000001\n< A 1000000001 1 abc",
+        [*BEGUN, "< 0 end restart at 3", "< 0 begin at 3", "< 0 abc of 5 at 5", "> 0 end open at 0",
+         "< 3 end open at 0"],
+    ),
     "a SYN by mistake in the middle": (
         OPENED + "> A 1 1 abc\n> SA 4 1 def\n> A 7 1 ghi",
         [*BEGUN, "> 0 abc of 3 at 3", "> 3 def of 4 at 4", "> 6 ghi of 5 at 5", "> 9 end open at 0",

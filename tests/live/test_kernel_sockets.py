@@ -30,7 +30,7 @@ PEERS = {4: ("10.9.0.8", "10.9.0.9"), 6: ("2001:db8:9::8", "2001:db8:9::9")}
 GROUPS = {4: ("239.1.1.1", "239.1.1.2"), 6: ("ff05::1:1", "ff05::1:2")}
 DEVS = ("tun0", "tun1")
 BROADCAST = ("10.9.0.255", "255.255.255.255")
-counted = {"tables": 0, "packets": 0, "copies": 0, "hashed": 0, "connections": 0, "refused": 0}
+counted = {"tables": 0, "packets": 0, "copies": 0, "hashed": 0, "connections": 0, "refused": 0, "full": 0}
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +61,7 @@ def sockets(draw: st.DrawFn, style: str) -> Socket:
         reuseaddr=reuse[0], reuseport=reuse[1], v6only=address == "::" and draw(st.booleans()),
         groups=draw(st.frozensets(memberships, max_size=2)) if takes_groups and draw(st.booleans()) else frozenset(),
         multicast_all=draw(st.sampled_from((True, True, False))),
+        backlog=draw(st.sampled_from((None, 0, 0, 1))) if protocol == "tcp" else None,
     )  # fmt: skip
 
 
@@ -83,6 +84,8 @@ class Lookups(RuleBasedStateMachine):
         self.seen: dict[tuple[FlowKey, str], str] = {}
         self.count = 0
         self.style = style
+        self.queued: dict[str, FlowKey] = {}
+        """Connections that no program has accepted, by the name that the model has for them."""
         counted["tables"] += 1
         for wanted in data.draw(st.lists(sockets(style), min_size=2, max_size=8)):
             self.bind_one(wanted)
@@ -124,9 +127,10 @@ class Lookups(RuleBasedStateMachine):
     @precondition(lambda self: self.table.sockets)
     @rule(data=st.data())
     def close(self, data: st.DataObject) -> None:
-        one = data.draw(st.sampled_from(self.table.sockets))
+        one = data.draw(st.sampled_from([one for one in self.table.sockets if one.name not in self.queued]))
         self.kernel.close(one.name)
         self.table.remove(one)
+        self.queued = {name: key for name, key in self.queued.items() if name in self.table}
         self.seen.clear()
 
     @rule(place=st.integers(0, 1), srcport=st.sampled_from(PEER_PORTS), dev=st.sampled_from(DEVS))
@@ -139,6 +143,8 @@ class Lookups(RuleBasedStateMachine):
 
     @rule(key=segments(), dev=st.sampled_from(DEVS))
     def syn(self, key: FlowKey, dev: str) -> None:
+        if self.queued:
+            return  # `accept` would give another one
         match = self.table.lookup(key, dev=dev)
         effect = self.kernel.send(key, dev)
         if match.rule is Rule.four_tuple:
@@ -148,13 +154,41 @@ class Lookups(RuleBasedStateMachine):
         self.compare(key, dev, match, effect)
         if effect.child:
             counted["connections"] += 1
-            self.table.accept(self.table.named(effect.taken[0]), key, effect.child)
+            self.table.took(self.table.accept(self.table.named(effect.taken[0]), key, effect.child))
+
+    @rule(key=segments(), dev=st.sampled_from(DEVS))
+    def syn_that_nobody_accepts(self, key: FlowKey, dev: str) -> None:
+        match = self.table.lookup(key, dev=dev)
+        listener = match.socket
+        if match.rule is not Rule.queue_full and (listener is None or listener.backlog is None or listener.peer):
+            return
+        if match.rule is Rule.reuseport:
+            return
+        effect = self.kernel.send(key, dev, accepts=False)
+        counted["packets"] += 1
+        said = f"{key}: {match}, seen {effect}, with {self.shown()}"
+        if listener is None:
+            counted["full"] += 1
+            assert effect.answer == "", said
+        else:
+            assert effect.answer == "SYN, ACK", said
+            self.queued[self.table.accept(listener, key).name] = key
+
+    @precondition(lambda self: self.queued)
+    @rule(data=st.data())
+    def accept(self, data: st.DataObject) -> None:
+        waiting = [one for one in self.table.sockets if one.is_listening and self.kernel.waiting(one.name)]
+        listener = data.draw(st.sampled_from(waiting))
+        name = self.table.take(listener)
+        assert self.kernel.accept(listener.name, name) == self.queued.pop(name), self.shown()
 
     @rule(key=segments(), dev=st.sampled_from(DEVS), data=st.data())
     def segment(self, key: FlowKey, dev: str, data: st.DataObject) -> None:
         known = sorted({one.key for one in self.kernel.connections.values()})
         if known and data.draw(st.booleans()):
             key = data.draw(st.sampled_from(known))
+        if key in self.queued.values():
+            return  # nobody reads it
         match = self.table.lookup(key, dev=dev, flags=DATA)
         effect = self.kernel.send(key, dev, DATA, numbers_of=match.socket.name if match.socket else "")
         if match.answer == "RST":  # a listener gets no data, and answers as if it were not there
@@ -200,10 +234,11 @@ def test_the_kernel_gives_packets_to_the_sockets_that_were_foretold(kernel: Kern
 @pytest.mark.thorough
 @pytest.mark.timeout(1800)
 def test_so_it_does_with_many_tables(kernel: KernelSockets) -> None:
-    run(kernel, 550, 30)
+    run(kernel, 550, 35)
     assert counted["tables"] >= 500, counted
     assert counted["packets"] >= 5000, counted
-    assert min(counted.values()) > 50, counted
+    assert min(count for name, count in counted.items() if name != "full") > 50, counted
+    assert counted["full"] > 5, counted
     print(counted)
 
 

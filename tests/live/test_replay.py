@@ -7,13 +7,14 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import pktlab
-from pktlab.capture import Record, open_writer
+from pktlab.capture import Record, open_capture, open_writer
 from pktlab.errors import CaptureError, PktlabError
 from pktlab.live import Host, Sandbox
 from pktlab.live.host import Interface
@@ -201,3 +202,39 @@ def test_what_leads_outside_wants_a_word_and_is_slow(box: Sandbox, tmp_path: Pat
 def test_a_speed_that_is_none(speed: float, first_light: Path) -> None:
     with pytest.raises(ValueError, match="speed"):
         Replay(first_light, "lo", speed=speed)
+
+
+def carried(box: Sandbox, source: Path, target: Path) -> list[bytes]:
+    """Send a capture as fast as it goes, write what comes out at the other end, and return it."""
+    client, server = box
+
+    def play() -> None:
+        with inside(client, partial(Replay, source, "eth0", topspeed=True)) as replay:
+            inside(client, list, replay)
+        sniffer.stop()
+
+    with inside(server, partial(Sniffer, "eth0")) as sniffer:
+        sniffer.wire.on_start = threading.Thread(target=play).start
+        sniffer.write(target)
+    with open_capture(target) as reader:
+        return [record.data for record in reader if (record.flags or 0) & 3 == 1]
+
+
+def test_real_captures_come_out_as_they_went_in(corpus: Path, tmp_path: Path) -> None:
+    """Tags, jumbo frames, damaged packets, and all."""
+    if UNAVAILABLE is not None:
+        pytest.skip(UNAVAILABLE)
+    count = 0
+    with Sandbox(ipv6=None, mtu=9000) as box:
+        for path in sorted(corpus.rglob("*.pcap*"))[::37]:
+            try:
+                with open_capture(path) as reader:
+                    records = list(islice(reader, 500))
+            except CaptureError:
+                continue
+            whole = [one.data for one in records if one.link_type == 1 and len(one.data) == one.length]
+            wanted = [data for data in whole if 14 <= len(data) <= 9000]
+            source = saved(tmp_path / "in.pcap", [(0, data) for data in wanted])
+            assert carried(box, source, tmp_path / "out.pcapng") == wanted, path
+            count += len(wanted)
+    assert count > 1000

@@ -167,6 +167,12 @@ class TestAnswers:
         assert [(answer and answer.data[42:47]) for _, answer in pairs] == [b"HELLO"] * 2
         assert [answer and answer["udp.dstport"] for _, answer in pairs] == [4000, 4001]
 
+    def test_of_equal_questions_each_gets_one(self, box: Sandbox) -> None:
+        client, _ = box
+        for text in ('IP(dst="192.0.2.2")/ICMP(id=5)/b"x"', 'IP(dst="192.0.2.2")/UDP(dport=9)'):
+            pairs = sending(client, text, count=3, pps=100, wait_s=5)
+            assert len({id(sent) for sent, answer in pairs if answer is not None}) == 3
+
     def test_what_nobody_answers_stands_alone(self, box: Sandbox) -> None:
         client, _ = box
         [(sent, answer)] = sending(client, 'IP(dst="192.0.2.2")/UDP(dport=9)/b"x"', checksum="bad", wait_s=0.05)

@@ -20,11 +20,13 @@ import pktlab
 from pktlab.capture import Record, open_capture, open_writer
 from pktlab.columns.kernels_ring import lay_out
 from pktlab.errors import PktlabError
+from pktlab.lines import Lines
 from pktlab.live import Host, Sandbox
 from pktlab.live.host import Interface
 from pktlab.live.inside import inside, opened_tun
 from pktlab.live.packet_socket import packet_flags, with_tag
 from pktlab.live.sniff import Sniffer
+from pktlab.live.stream import Stream
 from pktlab.wire import build
 from pktlab.wire.ethernet import Ethernet
 from pktlab.wire.ipv4 import Ip
@@ -335,3 +337,47 @@ class TestTheKernelOfTheRing:
             ring = np.frombuffer(self.block(), np.uint8)
             assert lay_out(ring, pos, 4096, 6, 6, True, True, False, True, out, tagged)[3] == -1
             assert lay_out(ring, 0, 4097, 6, 6, True, True, False, True, out, tagged)[3] == -1
+
+
+class TestAStream:
+    def test_is_a_capture_of_the_same_packets(self, box: Sandbox) -> None:
+        client, server = box
+        sent = frames(box)
+        with opened(server) as sniffer:
+            sniffer.wire.on_start = lambda: threading.Thread(target=lambda: (put(client, sent), sniffer.stop())).start()
+            with Stream(sniffer) as capture:
+                found = list(capture)
+        assert [packet.data for packet in found] == sent
+        assert {(packet.record.flags or 0) & 0x1F for packet in found} == {1 | kind << 2 for kind in (1, 2, 3, 4)}
+
+    def test_that_nobody_reads_on_ends(self, box: Sandbox) -> None:
+        client, server = box
+        with opened(server) as sniffer:
+            sniffer.wire.on_start = lambda: threading.Thread(target=put, args=(client, frames(box) * 50)).start()
+            with Stream(sniffer) as capture:
+                assert next(iter(capture)).number == 1
+        assert not [thread for thread in threading.enumerate() if thread.name == "from eth0"]
+
+    def test_lines_are_those_of_the_packets(self, box: Sandbox, tmp_path: Path) -> None:
+        client, server = box
+        sent = frames(box) * 120  # more than are read one by one
+        with opened(server, count=len(sent)) as sniffer:
+            sniffer.wire.on_start = lambda: threading.Thread(target=put, args=(client, sent)).start()
+            lines = []
+            with Stream(sniffer) as capture, open_writer(tmp_path / "seen.pcapng") as writer:
+                for line in Lines(capture).each():
+                    writer.write(line.record)
+                    lines.append(line.octets.decode().rstrip("\n"))
+        again = pktlab.open(tmp_path / "seen.pcapng")
+        assert lines == [packet.line(again.first_ns) for packet in again]
+        assert len(lines) == len(sent)
+
+    def test_an_interface_that_goes_away_is_told(self, box: Sandbox) -> None:
+        _, server = box
+        with ExitStack() as stack:
+            closing = stack.enter_context(ExitStack())
+            closing.enter_context(opened_tun(server, Interface.numbered("tun9", 1, ipv4="198.51.100.0/24", ipv6=None)))
+            sniffer = stack.enter_context(opened(server, "tun9"))
+            sniffer.wire.on_start = closing.close
+            with pytest.raises(PktlabError, match="tun9: "), Stream(sniffer) as capture:
+                list(capture)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shlex
-
-import pytest
+import subprocess
+import sys
+from pathlib import Path
 
 import pktlab
-
-pytest_plugins = ["pytester"]
 
 TESTS = """
 from hypothesis import given, settings
@@ -30,13 +29,16 @@ def test_other():
 """
 
 
-def test_what_a_test_fails_on_is_written_crafted_and_explained(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(test_mine=TESTS)
-    pytester.makeini("[pytest]\npktlab_failures = failed")
+def test_what_a_test_fails_on_is_written_crafted_and_explained(tmp_path: Path) -> None:
+    """In a process of its own: pytester would take out of `sys.modules` what is imported here, Scapy too."""
+    (tmp_path / "test_mine.py").write_text(TESTS)
+    (tmp_path / "pytest.ini").write_text("[pytest]\npktlab_failures = failed\n")
     options = ["-p", "no:cacheprovider", "-p", "no:pktlab", "-p", "pktlab.testing.plugin", "-q"]
-    done = pytester.runpytest_subprocess(*options)
-    done.assert_outcomes(failed=3, passed=1)
-    folder, said = pytester.path / "failed", done.stdout.str()
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    folder, said = tmp_path / "failed", done.stdout
+    assert "3 failed, 1 passed" in said, said + done.stderr
     assert_drawn_packet_is_told(pktlab.open(folder / "test_mine.py-test_drawn.pcapng"), said)
     assert_counter_example_is_told(pktlab.open(folder / "test_mine.py-test_kit.pcapng"), said)
     assert len(list(folder.iterdir())) == 2

@@ -15,7 +15,7 @@ from pktlab.torrent.listening import swarm_of
 from pktlab.torrent.swarm import Peer, Torrent
 
 SWARMS = Path(__file__).resolve().parents[2] / "pcaps" / "swarms"
-TCP = ("ipv6", "magnet", "tcp", "trading")
+NAMES = ("ipv6", "magnet", "tcp", "trading", "udp-tracker", "utp")
 
 
 class Heard:
@@ -44,7 +44,7 @@ def heard(path: Path) -> Heard:
     return Heard(path)
 
 
-@pytest.fixture(params=TCP)
+@pytest.fixture(params=NAMES)
 def swarm(request: pytest.FixtureRequest) -> Heard:
     """Return one of the project's own swarms."""
     return heard(SWARMS / f"{request.param}.pcap.zst")
@@ -56,7 +56,7 @@ def trading() -> Heard:
     return heard(SWARMS / "trading.pcap.zst")
 
 
-@pytest.fixture(params=("magnet", "mseplain", "plain", "v2"))
+@pytest.fixture(params=("magnet", "mseplain", "plain", "udptrk", "utploss", "v2"))
 def foreign(request: pytest.FixtureRequest) -> Heard:
     """Return one of the swarms that PKTLAB_SWARMS names."""
     folder = os.environ.get("PKTLAB_SWARMS")

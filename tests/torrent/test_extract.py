@@ -28,7 +28,7 @@ def shared(length: int) -> bytes:
     return b"".join(blocks)[:length]
 
 
-@pytest.mark.parametrize("name", ["ipv6", "magnet", "tcp", "trading"])
+@pytest.mark.parametrize("name", ["ipv6", "magnet", "tcp", "trading", "udp-tracker", "utp"])
 def test_the_files_come_back_bit_for_bit(name: str, tmp_path: Path) -> None:
     with BlockStore() as store:
         swarm = swarm_of(pktlab.open(SWARMS / f"{name}.pcap.zst"), store.add)

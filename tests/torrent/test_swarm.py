@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 
 import pktlab
+from pktlab.flows.keys import FlowKey
+from pktlab.flows.reassembly import Reassembly
+from pktlab.flows.stream_table import Stream, Told
+from pktlab.flows.streams import Begin, Data, End, Why
 from pktlab.jsontext import json_schema
+from pktlab.torrent.choking import choking_of
 from pktlab.torrent.clients import client_of
 from pktlab.torrent.ledger import Ledger, Type
-from pktlab.torrent.listening import swarm_of
+from pktlab.torrent.listening import Listener, swarm_of
 from pktlab.torrent.pictures import swarm_picture
+from pktlab.torrent.rarest import rarest_of
 from pktlab.torrent.report import swarm_document
-from pktlab.torrent.swarm import Contacts, Torrent
+from pktlab.torrent.swarm import Contacts, Swarm, Torrent
+from pktlab.wire.apps.bittorrent.peer import (
+    Bitfield,
+    Extended,
+    Handshake,
+    Have,
+    HaveNone,
+    Interested,
+    Piece,
+    Request,
+    Unchoke,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = 1 << 14
@@ -78,6 +97,7 @@ def test_peer_ids_are_those_that_the_others_saw(swarm: Any) -> None:
     for host in swarm.truth["hosts"].values():
         for ip, peer_id in host.get("peer_ids", {}).items():
             assert bytes.fromhex(peer_id) in swarm.peer(ip).peer_ids
+    assert [peer.failures for peer in swarm.torrent.peers if peer.failures] == []
 
 
 def test_the_document_is_as_its_schema_says(swarm: Any) -> None:
@@ -147,7 +167,7 @@ def test_a_piece_is_held_when_its_last_block_arrived() -> None:
 
 
 def test_who_had_everything_was_never_completed() -> None:
-    torrent = Torrent(ledger_of((1, 0, 1, Type.have_all), (1, 0, 0, Type.request, 3, 0, BLOCK)))
+    torrent = Torrent(ledger_of((1, 0, 1, Type.have_all), block(2, 0, 3, 0)))
     seed = next(peer for peer in torrent.peers if peer.address == B)
     assert (len(seed.held), seed.was_complete, seed.completed_ns) == (4, True, None)
 
@@ -162,12 +182,92 @@ def test_a_block_asked_for_twice_is_end_game_only_while_the_first_waits() -> Non
     assert Torrent(ledger_of(asked[0], rejected, asked[1]), contacts).peers[0].endgame == 0
 
 
+def test_a_piece_that_is_whole_and_asked_for_again_had_a_wrong_hash() -> None:
+    contacts = Contacts()
+    contacts.announce(0, A)
+
+    def asked(when: float, number: int) -> tuple[float, int, int, int, int, int, int]:
+        return (when, 0, 0, Type.request, 0, number * BLOCK, BLOCK)
+
+    first = [(1, 0, 1, Type.have_all), asked(1, 0), asked(1, 1), block(2, 0, 0, 0), block(3, 0, 0, 1)]
+    once_more = [asked(4, 0), block(4.5, 0, 0, 0), asked(5, 1), block(6, 0, 0, 1)]
+    peer = Torrent(ledger_of(*first, *once_more), contacts).peers[0]
+    assert (peer.failures, peer.held) == ([(3 * S, 0)], {0: 6 * S})
+    for harmless in (once_more[:2], [(3.5, 0, 0, Type.have, 0, 0, 0), *once_more]):
+        peer = Torrent(ledger_of(*first, *harmless), contacts).peers[0]
+        assert (peer.failures, peer.held) == ([], {0: 3 * S})
+
+
 def test_clients_by_their_peer_ids() -> None:
     assert client_of(b"-qB4620-" + bytes(12)) == "qBittorrent 4.6.2"
     assert client_of(b"-TR4050-" + bytes(12)) == "Transmission 4.0.5"
     assert client_of(b"M7-10-5--" + bytes(11)) == "Mainline 7.10.5"
     assert client_of(b"S58B-----" + bytes(11)) == "Shadow 5.8.11"
     assert client_of(bytes(20)) == client_of(b"") == client_of(b"-??0000-" + bytes(12)) == ""
+
+
+def test_one_liar_makes_no_torrent_larger() -> None:
+    liar = (2, 0, 1, Type.have, (1 << 32) - 1, 0, 0)
+    torrent = Torrent(ledger_of((1, 0, 1, Type.have_all), liar, block(3, 0, 2, 0)))
+    assert torrent.geometry.pieces == 3
+    assert Torrent(ledger_of((1, 0, 1, Type.have_all), (2, 0, 1, Type.have, 1 << 20, 0, 0))).geometry.pieces is None
+
+
+def spoilt(data: bytearray, dice: random.Random) -> bytes:
+    """Return a stream with a few bytes changed, taken out, or put in."""
+    for _ in range(dice.randint(1, 6)):
+        at = dice.randrange(len(data))
+        kind = dice.randrange(3)
+        if kind == 0:
+            data[at] = dice.choice((0, 1, 4, 5, 7, 20, 255, dice.randrange(256)))
+        elif kind == 1:
+            del data[at : at + dice.randint(1, 40)]
+        else:
+            data[at:at] = dice.randbytes(dice.randint(1, 40))
+    return bytes(data)
+
+
+def conversation(dice: random.Random) -> tuple[bytearray, bytearray]:
+    """Return what two peers say: handshakes, pieces that are there, requests and blocks."""
+    out, back = bytearray(), bytearray()
+    for stream, octet in ((out, b"a"), (back, b"b")):
+        stream += Handshake(info_hash=b"h" * 20, peer_id=octet * 20, reserved=b"\0\0\0\0\0\x10\0\5").build()
+        stream += Extended(id=0, payload=b"d1:md11:ut_metadatai2e6:ut_pexi1ee1:pi6881ee").build()
+    back += Bitfield(bitfield=b"\xff\xf0").build() + Unchoke().build()
+    out += HaveNone().build() + Interested().build()
+    for piece in range(3):
+        out += Request(index=piece, begin=0, length=64).build() + Have(index=piece).build()
+        back += Piece(index=piece, begin=0, data=dice.randbytes(64)).build()
+    out += Extended(id=1, payload=b"d5:added6:" + dice.randbytes(6) + b"e").build()
+    back += Extended(id=2, payload=b"d8:msg_typei1e5:piecei0e10:total_sizei9ee" + b"d4:name1:").build()
+    return out, back
+
+
+def heard_all(ways: Sequence[bytes]) -> Swarm:
+    """Return the swarm of one stream, each way of which comes in one piece."""
+    stream = Stream("tcp", 0, FlowKey("tcp", "192.0.2.1", 50000, "192.0.2.2", 6881), Reassembly())
+    listener = Listener(Swarm())
+    for way, data in enumerate(ways):
+        listener.hear([Told(stream, Begin(way, 0, True, 1, 5))])
+        listener.hear([Told(stream, Data(way, 0, data, (1,), (len(data),), (7,)))])
+    for way, data in enumerate(ways):
+        listener.hear([Told(stream, End(way, len(data), Why.fin, 2, 9))])
+    return listener.end()
+
+
+def test_whatever_peers_say_there_is_an_answer() -> None:
+    dice = random.Random(11)
+    (whole,) = heard_all(list(map(bytes, conversation(dice)))).torrents()
+    assert (whole.geometry.pieces, [len(peer.held) for peer in whole.peers]) == (12, [3, 12])
+    for _ in range(400):
+        for torrent in heard_all([spoilt(way, dice) for way in conversation(dice)]).torrents():
+            document = swarm_document([torrent])
+            assert sum(map(len, torrent.ledger.bitfields)) < 1 << 12
+            assert all(
+                peer["pieces"] <= (torrent.geometry.pieces or 1 << 22) for peer in document["torrents"][0]["peers"]
+            )
+            choking_of(torrent)
+            rarest_of(torrent)
 
 
 def test_a_capture_without_peers() -> None:
