@@ -136,7 +136,8 @@ class WindowStreams:
 
     def _one_by_one(self, number: int, lanes: slice) -> list[Told]:
         """Give segments to their stream one by one."""
-        own, odd, told = self.lanes.chosen(lanes), self.odd.get(number, []), []
+        own, odd = self.lanes.chosen(lanes), self.odd.get(number, [])
+        told: list[Told] = []
         stream = self.table.find(number)
         if stream is None:
             if len(own.places) and (not odd or own.places[0] < odd[0][0]):

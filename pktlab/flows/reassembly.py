@@ -271,6 +271,10 @@ class Reassembly:
     def _hold(self, way: int, piece: Piece, now: int, events: list[Event]) -> None:
         """Put a piece among those that wait; of bytes that are there already the policy says which stay."""
         mine = self.ways[way]
+        if not mine.held or piece.start >= mine.held[-1].stop:  # as most are
+            mine.held.append(piece)
+            mine.held_len += _cost(piece)
+            return
         low = bisect_right(mine.held, piece.start, key=_stop)
         high = bisect_left(mine.held, piece.stop, low, key=_start)
         before = mine.held[low:high]
@@ -328,7 +332,8 @@ class Reassembly:
     def _settle(self, way: int, frame: int, now: int, events: list[Event]) -> None:
         """Give out what is in order, and over holes that the receiver does not have."""
         mine = self.ways[way]
-        self._drain(way, frame, now, events)
+        if mine.held and mine.held[0].start <= mine.next:
+            self._drain(way, frame, now, events)
         while mine.held and mine.held[0].start <= mine.acknowledged:
             self._skip(way, Why.acknowledged, frame, now, events)
             self._drain(way, frame, now, events)
