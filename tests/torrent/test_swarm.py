@@ -105,7 +105,7 @@ def test_the_document_is_as_its_schema_says(swarm: Any) -> None:
     jsonschema.validate(document, json_schema("bt-swarm"))
     (told,) = document["torrents"]
     assert sum(peer["bytes_down"] for peer in told["peers"]) == sum(one["bytes"] for one in told["transfers"])
-    assert swarm_picture(swarm.torrent).endswith("</svg>\n")
+    assert swarm_picture(swarm.torrent).svg().endswith("</svg>\n")
 
 
 def test_foreign_swarms(foreign: Any) -> None:
