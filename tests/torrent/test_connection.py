@@ -600,5 +600,5 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
             case 2:
                 said[at:at] = bytes(chance.choice([1, 4, 5]))
             case _:
-                said[at:at] = said[: chance.randrange(5000)]
+                said[at:at] = said[: chance.randrange(300)]
     return bytes(said)
