@@ -14,9 +14,10 @@ from pktlab.columns.scan import Walked
 from pktlab.columns.tracking import key_of, side_of
 from pktlab.columns.windows import NO_TIME
 from pktlab.flows.keys import FlowKey
-from pktlab.flows.reassembly import Segment, Way
+from pktlab.flows.reassembly import Segment
 from pktlab.flows.stream_table import StreamTable, TcpStream, Told
 from pktlab.flows.streams import Buffer, Data
+from pktlab.flows.tcp_way import Way
 from pktlab.wire.tcp import TcpFlags
 
 __all__ = ["Lanes", "Odd", "WindowStreams"]
