@@ -161,7 +161,7 @@ def _registry(own: tuple[type[Header], ...]) -> Registry:
         types.setdefault(header.layer, FieldType(header.layer, "protocol", 0, "protocol"))
     by_name: dict[str, list[tuple[type[Header], Row]]] = {}
     for header in dict.fromkeys(one for outer in headers for one in (outer, *headers_in(outer))):
-        for row in header.schema.rows:
+        for row in (*header.schema.rows, *rows_inside(header)):
             if row.name:
                 by_name.setdefault(row.name, []).append((header, row))
     types |= {name: _of_rows(name, tuple(rows)) for name, rows in by_name.items()}
@@ -204,6 +204,17 @@ def headers_in(header: type[Header]) -> list[type[Header]]:
                 found[node.header] = None
                 found.update(dict.fromkeys(headers_in(node.header)))
     return list(found)
+
+
+def rows_inside(header: type[Header]) -> list[Row]:
+    """Return the rows that nodes of `header` make as they read, which are not in its own field table."""
+    return [
+        one
+        for declared in header.schema.fields
+        for node in _nodes_of(declared)
+        for one in getattr(node, "inside", ())
+        if isinstance(one, Row)
+    ]
 
 
 def _nodes_of(declared: FieldDecl) -> list[object]:

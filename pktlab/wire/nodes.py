@@ -72,7 +72,12 @@ def _number_reader(node: Any) -> Reader:
 
 
 class Readable(construct.Construct):
-    """A Construct object that reads from a `Cursor` by `read_from`, and from any other stream through one."""
+    """A Construct object that reads from a `Cursor` by `read_from`, and from any other stream through one.
+
+    inside : header classes and rows that it may put into a trace, where no other node in it says so
+    """
+
+    inside: tuple[Any, ...] = ()
 
     def read_from(self, cursor: Cursor, scope: Any) -> Any:
         """Read the value at `cursor`; `scope` has the fields before it by attribute."""

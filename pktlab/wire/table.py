@@ -48,6 +48,7 @@ def nodes_of(node: Any) -> list[Any]:
         inner = [node.subcon]
     else:
         inner = []
+    inner += [one.schema for one in getattr(node, "inside", ()) if hasattr(one, "schema")]
     return [node, *(found for child in inner for found in nodes_of(child))]
 
 

@@ -68,6 +68,8 @@ class Lines(Readable):
     def __init__(self, known: Mapping[str, str]) -> None:
         super().__init__()
         self.known = known
+        others = [_row(f"http.{kind}.line", "Header line") for kind in ("request", "response")]
+        self.inside = (*(_row(full, name.title()) for name, full in known.items()), *others)
 
     def read_from(self, cursor: Cursor, scope: Any) -> tuple[Line, ...]:
         """Read the lines; the last is the empty one if it is there."""
@@ -139,6 +141,8 @@ class Response(Header, layer="http"):
 
 class Start(Readable):
     """A request line or a status line: the latter starts with the version."""
+
+    inside: tuple[Any, ...] = (Request, Response)
 
     def read_from(self, cursor: Cursor, scope: Any) -> Header:
         """Read the line."""

@@ -33,15 +33,17 @@ REQUEST, DATA, REJECT = range(3)
 METADATA_TYPES = {REQUEST: "request", DATA: "data", REJECT: "reject"}
 PEX_FLAGS = {1: "prefers encryption", 2: "seed", 4: "uTP", 8: "holepunch", 16: "reachable"}
 HANDSHAKE_NAMES = {
-    **{b"m/" + name: Key(f"m.{name.decode()}", name.decode()) for name in (
+    **{b"m/" + name: Key(f"m.{name.decode()}", name.decode(), "number") for name in (
         b"ut_metadata", b"ut_pex", b"ut_holepunch", b"lt_donthave", b"upload_only", b"share_mode", b"ut_comment",
         b"lt_tex",
     )},
-    b"v": Key("v", "Client"), b"p": Key("p", "Listening port"), b"reqq": Key("reqq", "Requests kept"),
-    b"metadata_size": Key("metadata_size", "Metadata size"), b"yourip": Key("yourip", "Receiver's IP", "ip"),
+    b"v": Key("v", "Client"), b"p": Key("p", "Listening port", "number"),
+    b"reqq": Key("reqq", "Requests kept", "number"),
+    b"metadata_size": Key("metadata_size", "Metadata size", "number"), b"yourip": Key("yourip", "Receiver's IP", "ip"),
     b"ipv4": Key("ipv4", "Sender's IPv4", "ip"), b"ipv6": Key("ipv6", "Sender's IPv6", "ip"),
-    b"complete_ago": Key("complete_ago", "Seconds since complete"), b"upload_only": Key("upload_only", "Upload only"),
-    b"e": Key("e", "Prefers encryption"),
+    b"complete_ago": Key("complete_ago", "Seconds since complete", "number"),
+    b"upload_only": Key("upload_only", "Upload only", "number"),
+    b"e": Key("e", "Prefers encryption", "number"),
 }  # fmt: skip
 PEX_NAMES = {
     b"added": Key("added", "Added", "peers"), b"added6": Key("added6", "Added", "peers6"),
@@ -49,8 +51,8 @@ PEX_NAMES = {
     b"dropped": Key("dropped", "Dropped", "peers"), b"dropped6": Key("dropped6", "Dropped", "peers6"),
 }  # fmt: skip
 METADATA_NAMES = {
-    b"msg_type": Key("metadata.type", "Message type"), b"piece": Key("metadata.piece", "Piece"),
-    b"total_size": Key("metadata.total_size", "Total size"),
+    b"msg_type": Key("metadata.type", "Message type", "number"), b"piece": Key("metadata.piece", "Piece", "number"),
+    b"total_size": Key("metadata.total_size", "Total size", "number"),
 }  # fmt: skip
 
 
@@ -239,6 +241,7 @@ class Saying(Readable):
         super().__init__()
         self.key = key
         self.key_of = expressions.evaluator(key)
+        self.inside = (ExtendedHandshake, Metadata, Pex, Opaque)
 
     def read_from(self, cursor: Cursor, scope: Any) -> Header:
         """Read it; as plain bytes if it does not read."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any, NamedTuple
 
 from pktlab.errors import Malformed, Truncated, WireError
@@ -208,7 +209,9 @@ def are_messages(data: Any, start: int, end: int) -> bool:
     found = frames(data, start, end)
     if isinstance(found.error, Malformed):
         return False
-    bits = proof(data, found.frames) + (8 if found.error is None else 0)
+    bits = proof(data, found.frames)
+    if found.error is None:  # others, too, have a length in front, but not in packets of less than 16 octets
+        bits += 16 if end - start < 16 else 8
     if found.error is not None and end - found.stop >= 5:
         length, kind = _HEAD(data, found.stop)
         numbers = _RULES[kind].numbers
@@ -228,7 +231,10 @@ def _start_of(kind: int) -> bytes:
     return rb"\0[\0-\x0f].." + re.escape(bytes([kind]))
 
 
-_STARTS = re.compile(b"(?=%s)" % b"|".join([re.escape(_OPENING), *map(_start_of, MESSAGES)]), re.DOTALL)
+@cache
+def _starts() -> re.Pattern[bytes]:
+    """Return what a message may start with; compiled for who enters a stream, which few captures need."""
+    return re.compile(b"(?=%s)" % b"|".join([re.escape(_OPENING), *map(_start_of, MESSAGES)]), re.DOTALL)
 
 
 def find_chain(data: Any, offset: int = 0, end: int | None = None, *, bits: int = 72) -> int | None:
@@ -245,7 +251,7 @@ def find_chain(data: Any, offset: int = 0, end: int | None = None, *, bits: int 
     True
     """
     stop = len(data) if end is None else end
-    for match in _STARTS.finditer(data, offset, stop):
+    for match in _starts().finditer(data, offset, stop):
         found = frames(data, match.start(), stop, most=32)
         if not isinstance(found.error, Malformed) and proof(data, found.frames) >= bits:
             return match.start()

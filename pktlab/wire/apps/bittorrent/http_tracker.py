@@ -25,14 +25,17 @@ from pktlab.wire.rows import Traced
 __all__ = ["TrackerAnswer", "TrackerGet", "announce_uri", "query_of"]
 
 NAMES = {
-    b"interval": Key("interval", "Interval"), b"min interval": Key("min_interval", "Least interval"),
-    b"tracker id": Key("trackerid", "Tracker ID"), b"complete": Key("seeders", "Seeders"),
-    b"incomplete": Key("leechers", "Leechers"), b"downloaded": Key("completed", "Completed"),
+    b"interval": Key("interval", "Interval", "number"),
+    b"min interval": Key("min_interval", "Least interval", "number"),
+    b"tracker id": Key("trackerid", "Tracker ID"), b"complete": Key("seeders", "Seeders", "number"),
+    b"incomplete": Key("leechers", "Leechers", "number"), b"downloaded": Key("completed", "Completed", "number"),
     b"peers": Key("peers", "Peers", "peers"), b"peers6": Key("peers6", "Peers", "peers6"),
-    b"peer id": Key("peer_id", "Peer ID", "octets"), b"ip": Key("ip", "IP"), b"port": Key("peer_port", "Port"),
+    b"peer id": Key("peer_id", "Peer ID", "octets"), b"ip": Key("ip", "IP"),
+    b"port": Key("peer_port", "Port", "number"),
     b"external ip": Key("external_ip", "External IP", "ip"), b"failure reason": Key("failure_reason", "Failure"),
     b"warning message": Key("warning_message", "Warning"), b"retry in": Key("retry_in", "Retry in"),
-    b"min_request_interval": Key("min_request_interval", "Least interval of scrapes"), b"name": Key("name", "Name"),
+    b"min_request_interval": Key("min_request_interval", "Least interval of scrapes", "number"),
+    b"name": Key("name", "Name"),
 }  # fmt: skip
 _PATH, _QUERY, _PARAMETER = (
     plain_row(f"http.request.uri.{name}", label, "str", STRING)
@@ -76,6 +79,8 @@ def query_of(uri: bytes) -> Iterator[tuple[str, bytes]]:
 
 class TrackerStart(Start):
     """A request line whose address is shown in its parts."""
+
+    inside = (*Start.inside, _PATH, _QUERY, _PARAMETER)
 
     def read_from(self, cursor: Cursor, scope: Any) -> Header:
         """Read the line."""

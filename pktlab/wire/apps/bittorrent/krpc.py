@@ -26,20 +26,21 @@ KINDS = {b"q": "query", b"r": "response", b"e": "error"}
 NAMES = {
     b"t": Key("transaction_id", "Transaction ID", "octets"), b"y": Key("type", "Message type"),
     b"q": Key("query", "Request type"), b"v": Key("version", "Version", "octets"),
-    b"ip": Key("ip", "IP", "address"), b"ro": Key("read_only", "Read only"), b"id": Key("id", "ID", "octets"),
+    b"ip": Key("ip", "IP", "address"), b"ro": Key("read_only", "Read only", "number"), b"id": Key("id", "ID", "octets"),
     b"target": Key("target", "Target", "octets"), b"info_hash": Key("info_hash", "Info hash", "octets"),
-    b"port": Key("port", "Port"), b"implied_port": Key("implied_port", "Implied port"),
+    b"port": Key("port", "Port", "number"), b"implied_port": Key("implied_port", "Implied port", "number"),
     b"token": Key("token", "Token", "octets"), b"nodes": Key("nodes", "Nodes", "nodes"),
     b"nodes6": Key("nodes6", "Nodes", "nodes6"), b"values": Key("peer", "Peer", "address"),
-    b"want": Key("want", "Address families wanted"), b"scrape": Key("scrape", "Scrape"),
-    b"seed": Key("seed", "Seed"), b"noseed": Key("noseed", "No seeds"), b"name": Key("name", "Torrent name"),
+    b"want": Key("want", "Address families wanted"), b"scrape": Key("scrape", "Scrape", "number"),
+    b"seed": Key("seed", "Seed", "number"), b"noseed": Key("noseed", "No seeds", "number"),
+    b"name": Key("name", "Torrent name"),
     b"BFsd": Key("seeds_filter", "Bloom filter of seeds", "octets"),
     b"BFpe": Key("peers_filter", "Bloom filter of peers", "octets"), b"e": Key("error", "Error"),
-    b"seq": Key("seq", "Sequence number"), b"cas": Key("cas", "Compare and swap"),
+    b"seq": Key("seq", "Sequence number", "number"), b"cas": Key("cas", "Compare and swap", "number"),
     b"k": Key("key", "Public key", "octets"),
     b"salt": Key("salt", "Salt", "octets"), b"sig": Key("signature", "Signature", "octets"),
-    b"samples": Key("samples", "Samples", "hashes"), b"num": Key("num", "Infohashes stored"),
-    b"interval": Key("interval", "Seconds between samples"), b"p": Key("port_seen", "Port seen"),
+    b"samples": Key("samples", "Samples", "hashes"), b"num": Key("num", "Infohashes stored", "number"),
+    b"interval": Key("interval", "Seconds between samples", "number"), b"p": Key("port_seen", "Port seen", "number"),
 }  # fmt: skip
 
 

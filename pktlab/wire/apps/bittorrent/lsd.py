@@ -18,7 +18,7 @@ FIRST_LINE = b"BT-SEARCH * HTTP/1.1\r\n"
 KNOWN = {name: f"bt-lsd.{name}" for name in ("host", "port", "infohash", "cookie")}
 
 
-class Lsd(Http, layer="bt-lsd", prefix="http", label="BitTorrent Local Service Discovery"):
+class Lsd(Http, layer="bt-lsd", label="BitTorrent Local Service Discovery"):
     """BEP 14: the port on which its sender takes connections, and one line for each torrent."""
 
     start: Header = field(Start(), name="")

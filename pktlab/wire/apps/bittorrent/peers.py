@@ -7,7 +7,7 @@ takes the stream. Of a message that goes on in the next segment, what is here is
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from construct import Bytes, GreedyBytes, Int8ub
 
@@ -15,12 +15,14 @@ from pktlab.wire.apps.bittorrent import framing
 from pktlab.wire.apps.bittorrent.extended import Said
 from pktlab.wire.apps.bittorrent.peer import (
     MAX_LEN,
+    MESSAGES,
     PROTOCOL,
     TYPES,
     Extended,
     Handshake,
     KeepAlive,
     Piece,
+    Unknown,
     begin_field,
     index_field,
     kind_at,
@@ -82,6 +84,8 @@ class Part(Header, layer="bittorrent", label="Message"):
 class Messages(Readable):
     """Messages and handshakes up to the end; the last may be the start of one."""
 
+    inside = (Handshake, KeepAlive, *MESSAGES.values(), Said, Unknown, HandshakePart, PiecePart, Part)
+
     def read_from(self, cursor: Cursor, scope: Any) -> tuple[Header, ...]:
         """Read them; what is less than a length and a type is left."""
         items: list[Header] = []
@@ -124,7 +128,7 @@ class Bittorrent(Header, layer="bittorrent", label="BitTorrent"):
     messages: tuple[Header, ...] = field(Messages(), name="")
     rest: bytes = field(GreedyBytes, name="", default=b"")
 
-    glances = (
+    glances: ClassVar[tuple[Glance, ...]] = (
         Glance(0, 4, ((1, MAX_LEN), (int.from_bytes(_OPENING[:4], "big"),) * 2)),
         Glance(4, 1, ((0, max(TYPES)), (_OPENING[4], _OPENING[4]))),
     )

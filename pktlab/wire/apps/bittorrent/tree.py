@@ -38,8 +38,9 @@ class Key(NamedTuple):
     """What is known of the value of a key.
 
     name : after the page's prefix; label : for people
-    holds : ``"text"``, ``"octets"``, ``"ip"`` (4 or 16 octets), compact contacts: ``"peers"``, ``"peers6"``,
-        ``"nodes"``, ``"nodes6"``, or ``"address"``, of a kind that its length tells; ``"hashes"``, of 20 octets each
+    holds : ``"text"``, ``"number"``, ``"octets"``, ``"ip"`` (4 or 16 octets), compact contacts: ``"peers"``,
+        ``"peers6"``, ``"nodes"``, ``"nodes6"``, or ``"address"``, of a kind that its length tells; ``"hashes"``, of 20
+        octets each
     """
 
     name: str
@@ -48,6 +49,12 @@ class Key(NamedTuple):
 
 
 Names = Mapping[bytes, Key]
+_ID, _PORT = ("id", 20, None), ("port", 2, NUMBER)
+_CONTACTS: dict[str, tuple[tuple[str, int, View | None], ...]] = {
+    "peers": (("ip", 4, IPV4), _PORT), "peers6": (("ip6", 16, IPV6), _PORT), "hashes": (("info_hash", 20, None),),
+    "nodes": (_ID, ("ip", 4, IPV4), _PORT), "nodes6": (_ID, ("ip6", 16, IPV6), _PORT),
+}  # fmt: skip
+_SIZES = {holds: sum(width for _, width, _ in parts) for holds, parts in _CONTACTS.items()}
 
 
 def plain_row(name: str, label: str, kind: str = "bytes", view: View | None = None) -> Row:
@@ -72,6 +79,19 @@ class Bencoded(Readable):
         super().__init__()
         self.prefix, self.names = prefix, names
         self._rows: dict[tuple[str, str], Row] = {}
+        self.inside = tuple(self.every_row())
+
+    def every_row(self) -> Iterator[Row]:
+        """Yield a row for each name."""
+        for known in self.names.values():
+            if known.holds in _CONTACTS or known.holds == "address":
+                for name, _, view in _CONTACTS[known.holds if known.holds in _CONTACTS else "peers"]:
+                    yield self.row(Key(name, name.upper()), "", view)
+            else:
+                view = {"text": TEXT, "number": NUMBER, "octets": None, "ip": IPV4}[known.holds]
+                yield self.row(known, "", view)
+        yield self.row(None, "bencoded.int", NUMBER)
+        yield self.row(None, "bencoded.string", TEXT)
 
     def read_from(self, cursor: Cursor, scope: Any) -> bytes:
         """Read the value; WireError if it does not end well."""
@@ -132,11 +152,3 @@ class Bencoded(Readable):
         if (name, kind) not in self._rows:
             self._rows[name, kind] = plain_row(f"{self.prefix}.{name}", label, kind, view)
         return self._rows[name, kind]
-
-
-_ID, _PORT = ("id", 20, None), ("port", 2, NUMBER)
-_CONTACTS: dict[str, tuple[tuple[str, int, View | None], ...]] = {
-    "peers": (("ip", 4, IPV4), _PORT), "peers6": (("ip6", 16, IPV6), _PORT), "hashes": (("info_hash", 20, None),),
-    "nodes": (_ID, ("ip", 4, IPV4), _PORT), "nodes6": (_ID, ("ip6", 16, IPV6), _PORT),
-}  # fmt: skip
-_SIZES = {holds: sum(width for _, width, _ in parts) for holds, parts in _CONTACTS.items()}

@@ -112,6 +112,9 @@ class CloseReason(Header, layer="bt-utp", label="Close reason"):
         return f"close reason: {REASONS.get(self.reason, self.reason)}"
 
 
+_PAGES: dict[int, type[Header]] = {SACK: Sack, BITS: BitExtension, CLOSE: CloseReason}
+
+
 class Chain(Readable):
     """The extensions: `key` is the type of the first, that of each other stands in the one before it."""
 
@@ -119,6 +122,7 @@ class Chain(Readable):
         super().__init__()
         self.key = key
         self.key_of = expressions.evaluator(key)
+        self.inside = (*_PAGES.values(), Extension)
 
     def read_from(self, cursor: Cursor, scope: Any) -> tuple[Header, ...]:
         """Read extensions up to the one that says none follows."""
@@ -139,9 +143,6 @@ class Chain(Readable):
         for one in obj:
             one.schema._build(one, stream, context, path)
         return obj
-
-
-_PAGES: dict[int, type[Header]] = {SACK: Sack, BITS: BitExtension, CLOSE: CloseReason}
 
 
 def extensions_end(data: bytes, at: int, end: int, kind: int) -> int:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pktlab.columns.registry import registry
 from pktlab.wire import Header, build, dissect
 from pktlab.wire.apps.bittorrent.peer import (
     AllowedFast,
@@ -70,6 +71,8 @@ PROVEN: dict[str, tuple[bytes, str]] = {
     "an extended handshake": (
         Extended(id=0, payload=b"d1:md11:ut_metadatai3eee").build(), "BitTorrent extended handshake",
     ),
+    "a whole bitfield": (bytes.fromhex("00000003050101"), "BitTorrent bitfield 2 of at most 16 pieces"),
+    "a whole extension": (bytes.fromhex("00000003140301"), "BitTorrent extended 3, 1 bytes"),
     "a bitfield of a seed": (
         Bitfield(bitfield=b"\xff" * 7 + b"\xf0").build(), "BitTorrent bitfield 60 of at most 64 pieces",
     ),
@@ -77,7 +80,7 @@ PROVEN: dict[str, tuple[bytes, str]] = {
 NOT_PROVEN = {
     "a keep-alive": bytes(4),
     "zeros": bytes(100),
-    "a bitfield of half": bytes.fromhex("000000050512345678"),
+    "a bitfield that goes on": bytes.fromhex("00000020051234567890abcdef"),
     "an SSH key exchange": bytes.fromhex("0000002c071e0000") + b"\x20" + bytes(range(39)),
     "an SSH proposal": bytes.fromhex("000001340514") + bytes(range(16)) * 19 + b"abcdef",
     "HTTP/2 settings": bytes.fromhex("000000040100000000"),
@@ -138,3 +141,15 @@ def test_a_segment_that_ends_anywhere(parts: list[Header], data: st.DataObject) 
 @given(st.binary(max_size=80), st.sampled_from([b"", b"\0\0\0\5\4\0\0\0\3", SHAKE.build()]))
 def test_any_bytes(noise: bytes, before: bytes) -> None:
     said(before + noise)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "bittorrent.piece.index", "bittorrent.msg.bitfield", "bittorrent.extended.m.ut_pex", "bittorrent.hashes.index",
+        "bt-utp.seq_nr", "bt-utp.extension_bitmask", "bt-dht.info_hash", "bt-dht.ip", "bt-dht.bencoded.int",
+        "bt-tracker.interval", "bt-tracker.info_hash", "bt-lsd.infohash", "http.request.uri.query.parameter",
+    ],
+)  # fmt: skip
+def test_filters_know_the_names(name: str) -> None:
+    assert registry().find(name).name == name
