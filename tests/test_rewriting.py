@@ -193,7 +193,8 @@ def test_whatever_the_packet_twice_is_as_it_was(stack: str, data: st.DataObject)
     rewriter = Rewriter(HALVES)
     other = rewriter(packet)
     assert verdicts(other) == verdicts(packet)
-    if not any("minus-zero" in one.note for one in (*packet.judgements, *other.judgements)):
+    sums = {one.found for one in (*packet.judgements, *other.judgements)}
+    if not sums & {0, 0xFFFF}:  # one's complement has two zeros
         assert rewriter(other).data == packet.data
 
 
