@@ -72,9 +72,9 @@ def test_every_node_of_the_closed_list_is_drawn(own: Own) -> None:
 
 
 def test_every_case_of_a_switch_is_met() -> None:
-    types = Counter(int(value.type) for value in drawn(from_schema(Icmp), 800))
-    assert all(types[case] >= 3 for case in (0, 3, 5, 8, 9, 11, 12, 13, 17))
-    assert sum(type_ > 18 for type_ in types.elements()) > 20
+    types = Counter(int(value.type) for value in drawn(from_schema(Icmp), 500))
+    assert all(types[case] >= 2 for case in (0, 3, 5, 8, 9, 11, 12, 13, 17))
+    assert sum(type_ > 18 for type_ in types.elements()) > 12
     assert all(value.type == 9 for value in drawn(from_schema(Icmp, fixed={"type": 9}), 20))
 
 
@@ -129,9 +129,9 @@ def kinds_of_damage(header: type[Header], count: int) -> Counter[type[Exception]
 
 @pytest.mark.parametrize("header", [Ip, Tcp])
 def test_damage_is_aimed_at_what_steers_the_parse(header: type[Header]) -> None:
-    kinds = kinds_of_damage(header, 300)
-    assert kinds[Malformed] + kinds[Truncated] > 200
-    assert min(kinds[Malformed], kinds[Truncated]) > 40
+    kinds = kinds_of_damage(header, 150)
+    assert kinds[Malformed] + kinds[Truncated] > 100
+    assert min(kinds[Malformed], kinds[Truncated]) > 20
 
 
 def test_damage_is_reported() -> None:
