@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,7 @@ from pktlab_cli.printing import escape
 from pktlab_cli.progress import watched_work
 
 if TYPE_CHECKING:
+    from pktlab.torrent.drawing import Drawing
     from pktlab.torrent.listening import Block
     from pktlab.torrent.swarm import Peer, Swarm, Torrent
 
@@ -33,21 +35,30 @@ def heard(
 
 
 def check_plot(target: str | None) -> None:
-    """Refuse a picture whose name says that it is no SVG, before anything is read."""
-    if target is not None and not target.lower().endswith(".svg"):
-        raise click.UsageError("--plot writes SVG: name a file that ends in .svg", click.get_current_context())
-
-
-def write_picture(target: str | None, torrents: Sequence[Torrent], draw: Any) -> None:
-    """Write the picture of the torrent in which most was said; say if there are others."""
+    """Refuse a picture that could not be written, before anything is read."""
     if target is None:
         return
+    if not target.lower().endswith((".svg", ".png")):
+        why = "--plot writes SVG, and PNG with Matplotlib: name a file that ends in .svg or .png"
+        raise click.UsageError(why, click.get_current_context())
+    if target.lower().endswith(".png"):
+        from pktlab.torrent.drawing_png import check_png
+
+        check_png()
+
+
+def write_picture(target: str, torrents: Sequence[Torrent], draw: Callable[[Torrent], Drawing]) -> None:
+    """Write the picture of the torrent in which most was said; say if there are others."""
     if not torrents:
         raise click.ClickException("nothing to draw: no peers are heard in this capture")
-    from pathlib import Path
-
     chosen = max(torrents, key=lambda torrent: len(torrent.ledger))
-    Path(target).write_text(draw(chosen), encoding="utf-8")
+    drawing = draw(chosen)
+    if target.lower().endswith(".png"):
+        from pktlab.torrent.drawing_png import png
+
+        Path(target).write_bytes(png(drawing))
+    else:
+        Path(target).write_text(drawing.svg(), encoding="utf-8")
     if len(torrents) > 1:
         click.echo(f"pktlab: {target} shows torrent {chosen.info_hash}, one of {len(torrents)}", err=True)
 

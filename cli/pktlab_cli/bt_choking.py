@@ -40,7 +40,7 @@ RIGHT = (3, 4, 5, 6, 7, 8)
 @filter_option
 @json_option
 @click.option("-q", "quiet", is_flag=True, help="Show no decisions, only what is inferred from them.")
-@click.option("--plot", "target", metavar="OUT.svg", help="Draw the time line: whom each peer unchokes when.")
+@click.option("--plot", "target", metavar="OUT.svg|png", help="Draw the time line: whom each peer unchokes when.")
 @salvage_option
 @color_option
 def choking(

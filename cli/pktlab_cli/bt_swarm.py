@@ -38,7 +38,7 @@ RIGHT = (3, 4, 5, 6, 7, 8, 9, 10, 11, 12)
 @source_options
 @filter_option
 @json_option
-@click.option("--plot", "target", metavar="OUT.svg", help="Draw who has which piece when, and who gives whom.")
+@click.option("--plot", "target", metavar="OUT.svg|png", help="Draw who has which piece when, and who gives whom.")
 @salvage_option
 @color_option
 def swarm(

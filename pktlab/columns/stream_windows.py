@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import merge
 from itertools import accumulate, pairwise
-from operator import attrgetter
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,9 +14,10 @@ from pktlab.columns.scan import Walked
 from pktlab.columns.tracking import key_of, side_of
 from pktlab.columns.windows import NO_TIME
 from pktlab.flows.keys import FlowKey
-from pktlab.flows.reassembly import Segment, Way
-from pktlab.flows.stream_table import Stream, StreamTable, TcpStream, Told
-from pktlab.flows.streams import Data
+from pktlab.flows.reassembly import Segment
+from pktlab.flows.stream_table import StreamTable, TcpStream, Told
+from pktlab.flows.streams import Buffer, Data
+from pktlab.flows.tcp_way import Way
 from pktlab.wire.tcp import TcpFlags
 
 __all__ = ["Lanes", "Odd", "WindowStreams"]
@@ -81,7 +82,7 @@ class WindowStreams:
         new = {number for number, stream in zip(numbers.tolist(), streams, strict=True) if stream is None}
         new |= {number for number in self.odd if number not in rest and self.table.find(number) is None}
         for number in sorted({*rest, *self.odd}, key=lambda number: (number in new, number)):
-            told += _joined(self._one_by_one(number, rest.get(number, slice(0))))
+            told += self._one_by_one(number, rest.get(number, slice(0)))
         return told
 
     def _slow(self, streams: Sequence[TcpStream | None], numbers: Array, ranks: Array, pairs: Array) -> Array:
@@ -134,9 +135,10 @@ class WindowStreams:
             assert stream is not None
             stream.connection.ways[1 - (pair & 1)].ack = ack
 
-    def _one_by_one(self, number: int, lanes: slice) -> Iterator[Told]:
+    def _one_by_one(self, number: int, lanes: slice) -> list[Told]:
         """Give segments to their stream one by one."""
         own, odd = self.lanes.chosen(lanes), self.odd.get(number, [])
+        told: list[Told] = []
         stream = self.table.find(number)
         if stream is None:
             if len(own.places) and (not odd or own.places[0] < odd[0][0]):
@@ -145,18 +147,19 @@ class WindowStreams:
             else:
                 place, key, moment = odd[0][0], odd[0][1], odd[0][2].time_ns
             stream, told = self.table.open(number, key, self.first + place, moment)
-            yield from told
         ways = own.sides ^ _side(stream)
         starts, stops = own.starts.tolist(), (own.starts + own.lengths).tolist()
-        segments: Iterable[Segment] = map(
-            Segment, ways.tolist(), own.seqs.tolist(), own.acks.tolist(), own.flags.tolist(),
+        segments: Iterable[Sequence[Any]] = zip(
+            ways.tolist(), own.seqs.tolist(), own.acks.tolist(), own.flags.tolist(),
             map(self.view.__getitem__, map(slice, starts, stops)), own.missing.tolist(),
-            (own.places + self.first).tolist(), self.times[lanes].tolist(),
+            (own.places + self.first).tolist(), self.times[lanes].tolist(), strict=True,
         )  # fmt: skip
         if odd:
             others = (segment._replace(way=stream.way_of(key)) for _, key, segment in odd)
-            segments = merge(segments, others, key=attrgetter("frame"))
-        yield from self.table.add(stream, segments)
+            segments = merge(segments, others, key=itemgetter(6))
+        gathered = _Gathered(self.table, stream)
+        gathered.take(segments)
+        return told + gathered.told
 
 
 _NOBODY = (Way(), Way())
@@ -176,29 +179,60 @@ def _side(stream: TcpStream | None) -> int:
     return stream.side
 
 
-def _joined(told: Iterable[Told]) -> Iterator[Told]:
-    """Join the data that one side sends until the other one does, or something else is told; all is copied."""
-    waiting: list[Data] = []
-    of: Stream | None = None  # whose they are
-    for one in told:
+class _Gathered:
+    """What is told of a stream: the data that one side sends until the other one does as one piece; all is copied.
+
+    A segment that only moves its way on, or acknowledges where nothing waits, is not given to `Reassembly` for it.
+    """
+
+    def __init__(self, table: StreamTable, stream: TcpStream) -> None:
+        self.table, self.stream = table, stream
+        self.told: list[Told] = []
+        self._way, self._offset = 0, 0
+        self._spans: list[Buffer] = []
+        self._frames: list[int] = []
+        self._times: list[int] = []
+
+    def take(self, segments: Iterable[Sequence[Any]]) -> None:
+        """Take segments, as `Segment` has them."""
+        ways = self.stream.connection.ways
+        for segment in segments:
+            way, seq, ack, flags, data, missing, frame, time_ns = segment
+            mine, other = ways[way], ways[1 - way]
+            if (
+                flags & _TURNS or missing or not mine.is_begun or other.held
+                or (other.fin is not None and other.over is None)
+                or (data and (seq != mine.seq or mine.held or mine.fin is not None))
+            ):  # fmt: skip
+                for one in self.table.add(self.stream, (Segment(*segment),)):
+                    self._tell(one)
+                continue
+            if ack >= 0:
+                other.ack = ack
+            if data:
+                self._gather(way, mine.advance(len(data)), data, frame, time_ns)
+        self._flush()
+
+    def _tell(self, one: Told) -> None:
         event = one.event
-        if waiting and not (isinstance(event, Data) and one.stream is of and event.way == waiting[0].way):
-            assert of is not None
-            yield Told(of, _join(waiting))
-            waiting = []
-        if isinstance(event, Data):
-            of = one.stream
-            waiting.append(event)
+        if isinstance(event, Data) and one.stream is self.stream:
+            self._gather(event.way, event.offset, event.data, event.frames[0], event.times_ns[0])
         else:
-            yield one
-    if waiting and of is not None:
-        yield Told(of, _join(waiting))
+            self._flush()
+            self.told.append(one)
 
+    def _gather(self, way: int, offset: int, data: Buffer, frame: int, time_ns: int) -> None:
+        if way != self._way:
+            self._flush()
+        if not self._spans:
+            self._way, self._offset = way, offset
+        self._spans.append(data)
+        self._frames.append(frame)
+        self._times.append(time_ns)
 
-def _join(parts: Sequence[Data]) -> Data:
-    first = parts[0]
-    stops = accumulate(len(one.data) for one in parts)
-    return Data(
-        first.way, first.offset, b"".join(one.data for one in parts), [one.frames[0] for one in parts], list(stops),
-        [one.times_ns[0] for one in parts],
-    )  # fmt: skip
+    def _flush(self) -> None:
+        if self._spans:
+            stops = list(accumulate(map(len, self._spans)))
+            data = b"".join(self._spans)
+            self.told.append(Told(self.stream, Data(self._way, self._offset, data, self._frames, stops, self._times)))
+            self._spans, self._frames, self._times = [], [], []

@@ -16,11 +16,11 @@ MOST_PEERS = 16
 SHADE = "#a9cce3"
 
 
-def choke_picture(torrent: Torrent) -> str:
-    """Return the picture as an SVG document.
+def choke_picture(torrent: Torrent) -> Drawing:
+    """Return the picture.
 
     >>> from pktlab.torrent.ledger import Ledger
-    >>> choke_picture(Torrent(Ledger("00" * 20))).startswith("<svg ")
+    >>> choke_picture(Torrent(Ledger("00" * 20))).svg().startswith("<svg ")
     True
     """
     found = choking_of(torrent)
@@ -43,7 +43,8 @@ def choke_picture(torrent: Torrent) -> str:
     drawing.time_axis(x, bottom, WIDTH, span_s, "seconds after the first connection", bottom - top)
     for chooser in choosers:
         top = _block(drawing, chooser, x, top, first, span_s) + GAP
-    return drawing.document(x + WIDTH + 2 * MARGIN, bottom + 60)
+    drawing.width, drawing.height = x + WIDTH + 2 * MARGIN, bottom + 60
+    return drawing
 
 
 def _rows(chooser: Chooser) -> list[Relation]:

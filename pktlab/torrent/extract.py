@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from pktlab.errors import PktlabError
 from pktlab.torrent.contents import Metainfo
-from pktlab.torrent.geometry import Geometry
+from pktlab.torrent.geometry import MAX_PIECES, Geometry
 from pktlab.torrent.merkle import BLOCK, block_hashes, merkle_root
 from pktlab.torrent.swarm import Torrent
 
@@ -73,6 +73,13 @@ class BlockStore:
         copies.append(_Copy(self._end, len(data), crc))
         self._file.write(data)
         self._end += len(data)
+
+    def join(self, names: Mapping[str, str]) -> None:
+        """Take it that blocks kept under one name are of the torrent of another."""
+        for name, info_hash in names.items():
+            for piece, begins in self._blocks.pop(name, {}).items():
+                for begin, copies in begins.items():
+                    self._blocks[info_hash][piece].setdefault(begin, []).extend(copies)
 
     def info_hashes(self) -> list[str]:
         """Return the torrents of which there are blocks."""
@@ -202,15 +209,18 @@ def _unchecked(store: BlockStore, info_hash: str, folder: Path, geometry: Geomet
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{info_hash}.bin"
     heard: list[int] = []
-    missing: list[int] = []
+    limit = MAX_PIECES if geometry.pieces is None else geometry.pieces
+    kept = [piece for piece in store.pieces(info_hash) if piece < limit]
     with path.open("wb") as made:
-        for piece in range(geometry.pieces or max([*store.pieces(info_hash), -1]) + 1):
-            parts = list(store.parts(info_hash, piece))
-            for begin, data in parts:
-                made.seek(piece * geometry.piece_length + begin)
-                made.write(data)
-            is_whole = sum(len(data) for _, data in parts) >= geometry.length_of(piece)
-            (heard if is_whole else missing).append(piece)
+        for piece in kept:
+            size, written = geometry.length_of(piece), 0
+            for begin, data in store.parts(info_hash, piece):
+                if begin + len(data) <= size:
+                    made.seek(piece * geometry.piece_length + begin)
+                    written += made.write(data)
+            if written >= size:
+                heard.append(piece)
+    missing = sorted({*(range(limit) if geometry.pieces else kept)} - {*heard})
     return Extracted(info_hash, (path,), geometry.pieces, tuple(heard), (), tuple(missing), False)
 
 

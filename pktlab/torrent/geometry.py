@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from pktlab.torrent.contents import Metainfo
 from pktlab.torrent.ledger import Ledger, Type, ones
 
-__all__ = ["Geometry"]
+__all__ = ["MAX_PIECES", "Geometry"]
 
 MAX_PIECES = 1 << 22
 """Numbers of pieces that are believed; a torrent of a million pieces is a very large one."""
+MAX_PIECE_LEN = 1 << 26
+"""Bytes of a piece that are believed; clients make none of more than 16 MiB by themselves."""
 SEVERAL = -1
 NAMING = frozenset({Type.have, Type.request, Type.piece})
 
@@ -70,7 +72,7 @@ class Geometry:
                 first = named.setdefault(said.piece, said.link)
                 if first != said.link or said.type == Type.piece:
                     named[said.piece] = SEVERAL
-                if said.type != Type.have:
+                if said.type != Type.have and said.begin + said.length <= MAX_PIECE_LEN:
                     ends[said.piece] = max(ends.get(said.piece, 0), said.begin + said.length)
             elif said.type == Type.bitfield:
                 octets = ledger.bitfields[said.piece]

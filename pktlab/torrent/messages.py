@@ -163,7 +163,7 @@ def tree_lines(heard: Heard) -> list[str]:
 
 
 def document(heard: Heard) -> dict[str, Any]:
-    """Return it as JSON has it; the fields of a message by Wireshark's names, the data of a block by their length."""
+    """Return it as JSON has it; the fields of a message by Wireshark's names, but for the data of a block."""
     told: dict[str, Any] = {
         "kind": heard.kind, "frame.number": heard.frame or None, "frame.time_epoch": time_text(heard.time_ns),
         "stream": heard.stream, "from": heard.sender, "to": heard.receiver, "offset": heard.offset,
@@ -174,4 +174,5 @@ def document(heard: Heard) -> dict[str, Any]:
         if heard.message.extension:
             told["extension"] = heard.message.extension
         told["fields"] = layer_document(dissected(heard.message), 0, (), False)["fields"]
+        told["fields"].pop("bittorrent.piece.data", None)
     return told

@@ -16,11 +16,11 @@ MOST_PEERS = 24
 CELL_HEIGHT, CELL_WIDTH = 24, 62
 
 
-def swarm_picture(torrent: Torrent) -> str:
-    """Return the picture as an SVG document.
+def swarm_picture(torrent: Torrent) -> Drawing:
+    """Return the picture.
 
     >>> from pktlab.torrent.ledger import Ledger
-    >>> swarm_picture(Torrent(Ledger("00" * 20))).startswith("<svg ")
+    >>> swarm_picture(Torrent(Ledger("00" * 20))).svg().startswith("<svg ")
     True
     """
     peers = sorted(torrent.peers, key=lambda peer: -peer.bytes_down - peer.bytes_up)[:MOST_PEERS]
@@ -30,8 +30,9 @@ def swarm_picture(torrent: Torrent) -> str:
     x, y = MARGIN + label + 12, float(MARGIN)
     y = _pieces(drawing, torrent, peers, x, y)
     y = _matrix(drawing, torrent, peers, x, y + 2 * MARGIN)
-    wide = max(x + WIDTH + 150, x + len(peers) * CELL_WIDTH + 2 * MARGIN)
-    return drawing.document(wide, y + MARGIN)
+    drawing.width = max(x + WIDTH + 150, x + len(peers) * CELL_WIDTH + 2 * MARGIN)
+    drawing.height = y + MARGIN
+    return drawing
 
 
 def _pieces(drawing: Drawing, torrent: Torrent, peers: list[Peer], x: float, y: float) -> float:

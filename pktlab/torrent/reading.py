@@ -28,6 +28,9 @@ OPENING = bytes([len(PROTOCOL)]) + PROTOCOL
 SCAN_LEN = 1 << 17
 """Bytes in which messages are looked for at a time: some blocks of 16 KiB."""
 HOPE_LEN = 1 << 18
+NEW_BITS, KNOWN_BITS = 72, 48
+"""Bits that messages have to be other than chance: where there was none yet, and where some were, and were lost: then a
+whole block of 16 KiB is enough."""
 LIKELY_LEN = 4096
 """Bytes behind which messages are looked for less often, unless there are some on the other way."""
 _AT_ONCE = 4096  # messages that are cut out at a time
@@ -62,6 +65,7 @@ class WayReader:
         self._at = offset  # in the stream, of the first byte that waits
         self._parts: list[Buffer] = []
         self._size = self._needed = self._passed = 0  # bytes that wait, that make it worth looking, that were nothing
+        self._was_entered = False
         self._broken: Broken | None = None
         self._stops: list[int] = []  # in the stream, where each piece of data ends; by whom, and when
         self._frames: list[int] = []
@@ -140,7 +144,7 @@ class WayReader:
                     self._needed = len(OPENING)
                     break
                 if data.startswith(OPENING):  # type: ignore[union-attr]
-                    self.state = State.messages
+                    self.state, self._was_entered = State.messages, True
                     yield Entered(self.way, Entry.handshake, self._at, *self._when(1))
                 else:
                     self._lose(self.entry)
@@ -168,7 +172,8 @@ class WayReader:
     def _find(self, data: Any, at: int) -> int | None:
         """Return where messages are that chance does not explain; None if there are none yet."""
         start = at + (self.entry is Entry.fault and not self._passed)
-        place = find_chain(data, start) if len(data) - at >= 5 else None
+        bits = KNOWN_BITS if self._was_entered else NEW_BITS
+        place = find_chain(data, start, bits=bits) if len(data) - at >= 5 else None
         if place is None:
             size = len(data) - at
             is_likely = self.other.is_entered or size < LIKELY_LEN
@@ -189,7 +194,7 @@ class WayReader:
             yield Unknown(self.way, self._why_before(how), self._at + at, place - at, *self._when(place))
         if is_hello and self._at + place == 0:
             how = Entry.handshake
-        self.state, self._passed = State.messages, 0
+        self.state, self._passed, self._was_entered = State.messages, 0, True
         yield Entered(self.way, how, self._at + place, *self._when(place + 1))
 
     def _keep(self, view: memoryview, at: int) -> Iterator[PeerEvent]:

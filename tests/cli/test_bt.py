@@ -67,6 +67,8 @@ def test_pictures(name: str, pktlab: Any, tmp_path: Path, first_light: Path) -> 
     target = tmp_path / "out.svg"
     assert pktlab("bt", name, TCP, "--plot", str(target)).status == 0
     assert target.read_text(encoding="utf-8").startswith("<svg ")
+    assert pktlab("bt", name, TCP, "--plot", str(tmp_path / "out.png")).status == 0
+    assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
     wrong = pktlab("bt", name, TCP, "--plot", str(tmp_path / "out.jpg"))
     assert (wrong.status, wrong.out) == (2, "")
     nothing = pktlab("bt", name, str(first_light), "--plot", str(target))

@@ -67,9 +67,8 @@ def test_the_examples_in_the_help_work(
     line = example.replace("pcaps/", f"{shlex.quote(str(first_light.parent))}/")
     path = f"{tmp_path}{os.pathsep}{environment['PATH']}"
     (tmp_path / "README.md").write_text("any file\n")
-    done = subprocess.run(
-        ["sh", "-c", line], cwd=tmp_path, env=environment | {"PATH": path}, capture_output=True, timeout=60, check=False
-    )
+    env = environment | {"PATH": path, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(["sh", "-c", line], cwd=tmp_path, env=env, capture_output=True, timeout=60, check=False)
     counts = "checksum fix" in example or is_live  # what it did, on standard error
     assert (done.stderr == b"") != counts, done.stderr
     files = ("fixed.pcapng", "slice.pcapng.gz", "packets.parquet", "packets.arrow", "out", "out.svg")

@@ -202,6 +202,17 @@ def test_a_window_tells_what_one_side_says_in_one_piece() -> None:
     assert (found.data, found.frames, found.stops) == (b"x" * 100, [*range(2, 102)], [*range(1, 101)])
 
 
+@pytest.mark.parametrize("exact_first", [0, ALL])
+def test_a_connection_ends_where_another_begins_between_the_same_ends(exact_first: int) -> None:
+    parts = [segment(0, b"", 2), segment(1, b"old"), segment(10**9, b"", 2), segment(10**9 + 1, b"new")]
+    data = pcap([Piece(one) for one in parts], link_type=RAW_IP)
+    told = chain.from_iterable(read_streams(pktlab.open(io.BytesIO(data)), exact_first=exact_first))
+    found = [(stream.number, type(event), getattr(event, "why", "")) for stream, event in told]
+    assert found == [
+        (0, Begin, ""), (0, Data, ""), (0, End, "restart"), (1, Begin, ""), (1, Data, ""), (1, End, "open"),
+    ]  # fmt: skip
+
+
 def test_what_waits_in_all_streams_is_bounded() -> None:
     parts = [segment(10, b"x" * 100, port=port) for port in range(1, 50)]
     opened = [segment(0, b"", 2, port) for port in range(1, 50)]

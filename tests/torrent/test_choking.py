@@ -84,7 +84,7 @@ def test_documents_are_as_their_schemas_say(swarm: Any) -> None:
     chokes, starts = choking_document(torrent, choking_of(torrent)), rarest_document(torrent, rarest_of(torrent))
     for name, document in (("bt-choking", chokes), ("bt-rarest", starts)):
         jsonschema.validate({"torrents": [document]}, json_schema(name))
-    assert choke_picture(torrent).endswith("</svg>\n")
+    assert choke_picture(torrent).svg().endswith("</svg>\n")
 
 
 # ---- choosers whose rule is known

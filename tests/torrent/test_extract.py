@@ -11,7 +11,7 @@ import pytest
 import pktlab
 from pktlab.errors import Malformed
 from pktlab.torrent.extract import BlockStore, ExtractError, extract
-from pktlab.torrent.ledger import Ledger
+from pktlab.torrent.ledger import Ledger, Type
 from pktlab.torrent.listening import swarm_of
 from pktlab.torrent.metainfo import parse_info, parse_metainfo
 from pktlab.torrent.swarm import Torrent
@@ -96,3 +96,27 @@ def test_a_link_that_leads_out_is_refused(tmp_path: Path) -> None:
     with BlockStore() as store, pytest.raises(ExtractError, match="leads out"):
         extract(store, torrent, tmp_path / "out")
     assert not (tmp_path / "a").exists()
+
+
+def test_a_piece_that_cannot_be_makes_no_file_larger(tmp_path: Path) -> None:
+    ledger = Ledger("ef" * 20)
+    link = ledger.link("tcp", (("192.0.2.1", 50000), ("192.0.2.2", 6881)), 0)
+    ledger.say(1, link, 1, Type.have_all)
+    with BlockStore() as store:
+        for piece, begin in ((0, 0), (1, 0), ((1 << 32) - 1, 0), (1, (1 << 32) - 1)):
+            ledger.say(2, link, 1, Type.piece, piece, begin, 5)
+            store.add("ef" * 20, 2, piece, begin, b"bytes")
+        made = extract(store, Torrent(ledger), tmp_path)
+    assert (made.pieces, made.good, made.missing) == (2, (0, 1), ())
+    assert made.files[0].read_bytes() == b"bytesbytes"
+
+
+def test_blocks_of_streams_that_were_named_late(tmp_path: Path) -> None:
+    data = bytes(range(256)) * 128
+    torrent, info_hash = torrent_of(data)
+    with BlockStore() as store:
+        store.add("? tcp 3", 0, 0, 0, data[:BLOCK])
+        store.add(info_hash, 0, 0, BLOCK, data[BLOCK:])
+        store.join({"? tcp 3": info_hash})
+        assert store.info_hashes() == [info_hash]
+        assert extract(store, torrent, tmp_path).good == (0,)
