@@ -165,5 +165,6 @@ def test_mutated_extensions() -> None:
 
 
 @pytest.mark.thorough
-def test_a_hundred_thousand_mutated_extensions() -> None:
-    check_mutated(100_000, 2)
+@pytest.mark.parametrize("seed", range(2, 7))
+def test_a_hundred_thousand_mutated_extensions(seed: int) -> None:
+    check_mutated(20_000, seed)
