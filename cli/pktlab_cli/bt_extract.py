@@ -47,6 +47,7 @@ def extract(
         given = parse_metainfo(Path(metainfo).read_bytes(), strict=False)
     with extracting.BlockStore() as store:
         swarm, status = heard(source, condition, salvage, store.add)
+        store.join(swarm.joined)
         hashes = [] if given is None else [one.hex() for one in given.wire_hashes]
         chosen = [one for one in store.info_hashes() if given is None or one in hashes]
         if given is not None and not chosen:

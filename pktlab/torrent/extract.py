@@ -74,6 +74,13 @@ class BlockStore:
         self._file.write(data)
         self._end += len(data)
 
+    def join(self, names: Mapping[str, str]) -> None:
+        """Take it that blocks kept under one name are of the torrent of another."""
+        for name, info_hash in names.items():
+            for piece, begins in self._blocks.pop(name, {}).items():
+                for begin, copies in begins.items():
+                    self._blocks[info_hash][piece].setdefault(begin, []).extend(copies)
+
     def info_hashes(self) -> list[str]:
         """Return the torrents of which there are blocks."""
         return list(self._blocks)

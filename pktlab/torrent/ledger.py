@@ -61,7 +61,8 @@ class Link:
     """A connection between two peers.
 
     number : of it in the ledger; transport : ``"tcp"`` or ``"utp"``; stream : its number in the capture
-    ends : the addresses of the side that opened it and of the other
+    ends : the addresses of the side that opened it and of the other; if its beginning was not captured
+        (`was_opened` is False), of who was heard first and of the other
     opened_ns, closed_ns : first and last that was seen of it, ns since the epoch
     peer_ids, versions, ports : of both sides, as they say; an empty value if they did not say so
     missing : bytes that were not captured, of both ways
@@ -81,6 +82,7 @@ class Link:
     length: list[int] = field(default_factory=lambda: [0, 0])
     missing: list[int] = field(default_factory=lambda: [0, 0])
     unknown: list[int] = field(default_factory=lambda: [0, 0])
+    was_opened: bool = True
     is_encrypted: bool = False
     is_over: bool = False
     violations: list[int] = field(default_factory=lambda: [0, 0])

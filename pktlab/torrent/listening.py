@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from pktlab.flows.stream_table import Stream, Told
-from pktlab.flows.streams import Data, End, Event, Gap
+from pktlab.flows.streams import Begin, Data, End, Event, Gap
 from pktlab.torrent.announces import Announces, contacts_of
 from pktlab.torrent.connection import PeerConnection
 from pktlab.torrent.events import Broken, Message, PeerEvent, Rule, Unknown, Violation
@@ -25,7 +25,8 @@ from pktlab.wire.bencode import read_lax
 __all__ = ["Block", "Listener", "swarm_of"]
 
 Block = Callable[[str, int, int, int, Any], None]
-"""Takes each block that is heard: info-hash, time in ns, piece, offset in it, bytes."""
+"""Takes each block that is heard: info-hash, time in ns, piece, offset in it, bytes. As long as nothing says of which
+torrent a stream is, a nickname stands for the hash, see `Swarm.joined`."""
 PIECE_HEAD_LEN = 13
 MESSAGE_HEAD_LEN, EXTENDED_HEAD_LEN = 5, 6
 EXTENDED = 20
@@ -91,21 +92,34 @@ class Listener:
         for conversation in list(self._open.values()):
             self._finish(conversation)
         self._open.clear()
-        for conversation in self._nameless:
-            conversation.name(self._fitting(conversation))
-            conversation.finish()
-        self._nameless.clear()
+        self._name_the_nameless()
         return self.swarm
 
-    def _fitting(self, conversation: _Conversation) -> Ledger:
-        """Return the torrent in which both addresses take part, if there is just one."""
-        key = conversation.stream.key
-        fitting = [
-            ledger
-            for ledger in self.swarm.ledgers.values()
-            if {key.src, key.dst} <= {ip for link in ledger.links for ip, _ in link.ends}
-        ]
-        return fitting[0] if len(fitting) == 1 else self.swarm.ledger("")
+    def _name_the_nameless(self) -> None:
+        """Let each join the torrent that its addresses take part in; whom it names may tell where others belong."""
+        known = {info_hash: self._addresses(info_hash) for info_hash in self.swarm.ledgers}
+        while fitting := [
+            (one, torrents[0])
+            for one in self._nameless
+            if len(torrents := [name for name, addresses in known.items() if one.addresses & addresses]) == 1
+        ]:
+            for conversation, info_hash in fitting:
+                self._nameless.remove(conversation)
+                self._join(conversation, info_hash)
+                known[info_hash] |= conversation.addresses
+        for conversation in self._nameless:
+            self._join(conversation, "")
+        self._nameless.clear()
+
+    def _addresses(self, info_hash: str) -> set[str]:
+        """Return the IP addresses that take part in a torrent, or are said to."""
+        ends = {ip for link in self.swarm.ledgers[info_hash].links for ip, _ in link.ends}
+        return ends | set(self.swarm.contacts[info_hash].listening)
+
+    def _join(self, conversation: _Conversation, info_hash: str) -> None:
+        self.swarm.joined[conversation.nickname] = info_hash
+        conversation.name(self.swarm.ledger(info_hash))
+        conversation.finish()
 
 
 class _Conversation:
@@ -119,7 +133,18 @@ class _Conversation:
         self.waiting: list[tuple[Any, ...]] = []
         self.announces: Announces | None = None
         self.opened_ns = self.closed_ns = 0
+        self.was_opened = False
         self.length, self.missing, self.unknown, self.violations = [0, 0], [0, 0], [0, 0], [0, 0]
+
+    @property
+    def addresses(self) -> set[str]:
+        """The IP addresses of both ends."""
+        return {self.stream.key.src, self.stream.key.dst}
+
+    @property
+    def nickname(self) -> str:
+        """What stands for the torrent as long as it is not known."""
+        return f"? {self.stream}"
 
     def hear(self, event: Event) -> None:
         """Take an event of the stream."""
@@ -137,6 +162,7 @@ class _Conversation:
             self.missing[event.way] += event.length or 0
         elif not isinstance(event, End) or event.frame:
             self._time(event.time_ns)
+            self.was_opened = self.was_opened or (isinstance(event, Begin) and event.is_first)
         last: Message | None = None
         for told in self.connection.hear(event):
             if isinstance(told, Violation):
@@ -170,8 +196,9 @@ class _Conversation:
         if kind == Type.piece:
             piece, begin = told.fields
             self._say(told, kind, piece, begin, len(raw) - PIECE_HEAD_LEN)
-            if self.listener.block is not None and self.ledger is not None:
-                self.listener.block(self.ledger.info_hash, told.time_ns, piece, begin, raw[PIECE_HEAD_LEN:])
+            if self.listener.block is not None:
+                torrent = self.nickname if self.ledger is None else self.ledger.info_hash
+                self.listener.block(torrent, told.time_ns, piece, begin, raw[PIECE_HEAD_LEN:])
         elif kind in TOLD:
             self._say(told, kind, *told.fields)
         elif kind == Type.bitfield:
@@ -241,6 +268,7 @@ class _Conversation:
         link.length, link.missing, link.unknown = self.length, self.missing, self.unknown
         link.violations = self.violations
         link.is_encrypted = self.connection.exchange is not None
+        link.was_opened = self.was_opened
         link.is_over = all(self.connection.closed)
         link.closed_ns = max(link.closed_ns, self.closed_ns)
         self.ledger.say(link.closed_ns, link, 0, Type.closed)

@@ -134,6 +134,9 @@ class Replay:
     def _piece(self, said: Said, giver: Peer, taker: Peer) -> None:
         self._no_longer_asked(taker, said)
         now, length = said.time_ns, said.length
+        if said.piece not in giver.held:  # who gives a piece had it, though that was not heard
+            giver.held[said.piece] = now
+            giver.had = {*(giver.had or ()), said.piece}
         giver.bytes_up += length
         taker.bytes_down += length
         giver.up_ns = (giver.up_ns or (now, now))[0], now

@@ -12,7 +12,7 @@ data were not seen, when it was announced.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -54,6 +54,8 @@ class Swarm:
         self.ledgers: dict[str, Ledger] = {}
         self.contacts: defaultdict[str, Contacts] = defaultdict(Contacts)
         self.metadata: dict[str, Metainfo] = {}
+        self.joined: dict[str, str] = {}
+        """The info-hash that stands for each nickname of a stream whose torrent was not named."""
         self._parts: defaultdict[str, Parts] = defaultdict(Parts)
 
     def ledger(self, info_hash: str) -> Ledger:
@@ -146,10 +148,14 @@ class Torrent:
 
     def _meet(self) -> list[tuple[Peer, Peer]]:
         called = defaultdict(set, {ip: set(ports) for ip, ports in self.contacts.listening.items()})
+        uses = Counter(end for link in self.ledger.links for end in link.ends)
         for link in self.ledger.links:
-            called[link.ends[1][0]].add(link.ends[1][1])
+            for way, (ip, port) in enumerate(link.ends):
+                # Who calls does so from another port each time: one that is used again listens.
+                if (way == 1 and link.was_opened) or (not link.was_opened and uses[ip, port] > 1):
+                    called[ip].add(port)
         return [
-            (self._at(self._listening(link, called), link, 0), self._at(link.ends[1], link, 1))
+            (self._at(self._listening(link, 0, called), link, 0), self._at(self._listening(link, 1, called), link, 1))
             for link in self.ledger.links
         ]
 
@@ -158,16 +164,16 @@ class Torrent:
         peer.links.append((link, way))
         return peer
 
-    def _listening(self, link: Link, called: defaultdict[str, set[int]]) -> Address:
-        """Return where the side listens that opened a connection; if nothing tells, its first port stands for it."""
-        ip, port = link.ends[0]
+    def _listening(self, link: Link, way: int, called: defaultdict[str, set[int]]) -> Address:
+        """Return where a side listens; if nothing tells, the first port that it called from stands for it."""
+        ip, port = link.ends[way]
         if port in called[ip]:
             return ip, port
-        if link.ports[0]:
-            return ip, link.ports[0]
+        if link.ports[way]:
+            return ip, link.ports[way]
         if len(called[ip]) == 1:
             return ip, next(iter(called[ip]))
-        return ip, self._callers.setdefault((ip, link.peer_ids[0][:CLIENT_LEN]), port)
+        return ip, self._callers.setdefault((ip, link.peer_ids[way][:CLIENT_LEN]), port)
 
     # ---- coming and going
 

@@ -109,3 +109,14 @@ def test_a_piece_that_cannot_be_makes_no_file_larger(tmp_path: Path) -> None:
         made = extract(store, Torrent(ledger), tmp_path)
     assert (made.pieces, made.good, made.missing) == (2, (0, 1), ())
     assert made.files[0].read_bytes() == b"bytesbytes"
+
+
+def test_blocks_of_streams_that_were_named_late(tmp_path: Path) -> None:
+    data = bytes(range(256)) * 128
+    torrent, info_hash = torrent_of(data)
+    with BlockStore() as store:
+        store.add("? tcp 3", 0, 0, 0, data[:BLOCK])
+        store.add(info_hash, 0, 0, BLOCK, data[BLOCK:])
+        store.join({"? tcp 3": info_hash})
+        assert store.info_hashes() == [info_hash]
+        assert extract(store, torrent, tmp_path).good == (0,)

@@ -10,6 +10,7 @@ from typing import Any
 import jsonschema
 
 import pktlab
+from pktlab.capture import open_writer
 from pktlab.flows.keys import FlowKey
 from pktlab.flows.reassembly import Reassembly
 from pktlab.flows.stream_table import Stream, Told
@@ -204,6 +205,17 @@ def test_clients_by_their_peer_ids() -> None:
     assert client_of(b"M7-10-5--" + bytes(11)) == "Mainline 7.10.5"
     assert client_of(b"S58B-----" + bytes(11)) == "Shadow 5.8.11"
     assert client_of(bytes(20)) == client_of(b"") == client_of(b"-??0000-" + bytes(12)) == ""
+
+
+def test_a_capture_that_starts_in_the_middle_knows_the_torrent(tmp_path: Path) -> None:
+    whole = pktlab.open(ROOT / "pcaps" / "swarms" / "tcp.pcap.zst")
+    later = tmp_path / "later.pcap"
+    with open_writer(later, link_type=1, nanoseconds=True) as writer:
+        for record in list(whole.reader)[6000:]:
+            writer.write(record)
+    (torrent,) = swarm_of(pktlab.open(later)).torrents()
+    assert torrent.info_hash == "c2d841c4f0834017b776315da39fd5684489c2dd"
+    assert sorted(peer.address[0] for peer in torrent.peers) == [f"10.99.0.{number}" for number in range(2, 7)]
 
 
 def test_one_liar_makes_no_torrent_larger() -> None:
