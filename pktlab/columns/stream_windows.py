@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from heapq import merge
 from itertools import accumulate, pairwise
 from operator import itemgetter
@@ -135,24 +136,34 @@ class WindowStreams:
             assert stream is not None
             stream.connection.ways[1 - (pair & 1)].ack = ack
 
+    @cached_property
+    def _lists(self) -> tuple[list[int], ...]:
+        """What `_one_by_one` takes of the lanes, as lists."""
+        own = self.lanes
+        columns = (
+            own.places, own.sides, own.seqs, own.acks, own.flags, own.starts, own.starts + own.lengths, own.missing,
+            self.times,
+        )  # fmt: skip
+        return tuple(one.tolist() for one in columns)
+
     def _one_by_one(self, number: int, lanes: slice) -> list[Told]:
         """Give segments to their stream one by one."""
-        own, odd = self.lanes.chosen(lanes), self.odd.get(number, [])
+        places, sides, seqs, acks, flags, starts, stops, missing, times = (one[lanes] for one in self._lists)
+        odd, stream = self.odd.get(number, []), self.table.find(number)
         told: list[Told] = []
-        stream = self.table.find(number)
         if stream is None:
-            if len(own.places) and (not odd or own.places[0] < odd[0][0]):
-                place, key = int(own.places[0]), key_of(self.packets, int(own.places[0]))
-                moment = int(self.times[lanes][0])
+            if places and (not odd or places[0] < odd[0][0]):
+                stream, told = self.table.open(
+                    number, key_of(self.packets, places[0]), self.first + places[0], times[0]
+                )
+                stream.side = sides[0]
             else:
-                place, key, moment = odd[0][0], odd[0][1], odd[0][2].time_ns
-            stream, told = self.table.open(number, key, self.first + place, moment)
-        ways = own.sides ^ _side(stream)
-        starts, stops = own.starts.tolist(), (own.starts + own.lengths).tolist()
+                place, key, segment = odd[0]
+                stream, told = self.table.open(number, key, self.first + place, segment.time_ns)
+        side = _side(stream)
         segments: Iterable[Sequence[Any]] = zip(
-            ways.tolist(), own.seqs.tolist(), own.acks.tolist(), own.flags.tolist(),
-            map(self.view.__getitem__, map(slice, starts, stops)), own.missing.tolist(),
-            (own.places + self.first).tolist(), self.times[lanes].tolist(), strict=True,
+            [one ^ side for one in sides], seqs, acks, flags, map(self.view.__getitem__, map(slice, starts, stops)),
+            missing, [self.first + place for place in places], times, strict=True,
         )  # fmt: skip
         if odd:
             others = (segment._replace(way=stream.way_of(key)) for _, key, segment in odd)
