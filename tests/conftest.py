@@ -17,6 +17,7 @@ settings.register_profile(
     derandomize=bool(os.environ.get("PKTLAB_CI")),
     phases=[phase for phase in Phase if phase is not Phase.explain],  # it takes most of the time of `find`
 )
+settings.register_profile("thorough", settings.get_profile("pktlab"), max_examples=2000)
 settings.load_profile("pktlab")
 
 

@@ -28,12 +28,14 @@ __all__ = ["fuzz"]
     "pktlab checksum fuzz --mistakes --kind udp4",
 )
 @click.argument("target", required=False)
-@click.option(
-    "--kind", default="internet", metavar="KIND", help="What TARGET computes; see below.  [default: internet]"
-)
+@click.option("--kind", default="internet", metavar="KIND", help="What TARGET computes, of those above.  [internet]")
 @click.option("--seed", type=int, default=0, metavar="N", help="Of the drawn examples; the same one repeats the run.")
-@click.option("--max-examples", type=click.IntRange(min=1), default=100_000, metavar="N", help="Be content after N.")
-@click.option("--max-seconds", type=click.FloatRange(min=0), default=60.0, metavar="S", help="Be content after S.")
+@click.option(
+    "--max-examples", type=click.IntRange(min=1), default=100_000, metavar="N", help="Be content after N.  [100000]"
+)
+@click.option(
+    "--max-seconds", type=click.FloatRange(min=0), default=60.0, metavar="S", help="Be content after S.  [60]"
+)
 @click.option(
     "-w", "--write", "path", metavar="OUT", help="Capture for the counter-example.  [pktlab-fuzz-KIND.pcapng]"
 )

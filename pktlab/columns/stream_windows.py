@@ -14,9 +14,10 @@ from pktlab.columns.scan import Walked
 from pktlab.columns.tracking import key_of, side_of
 from pktlab.columns.windows import NO_TIME
 from pktlab.flows.keys import FlowKey
-from pktlab.flows.reassembly import Segment, Way
+from pktlab.flows.reassembly import Segment
 from pktlab.flows.stream_table import StreamTable, TcpStream, Told
 from pktlab.flows.streams import Buffer, Data
+from pktlab.flows.tcp_way import Way
 from pktlab.wire.tcp import TcpFlags
 
 __all__ = ["Lanes", "Odd", "WindowStreams"]
@@ -136,7 +137,8 @@ class WindowStreams:
 
     def _one_by_one(self, number: int, lanes: slice) -> list[Told]:
         """Give segments to their stream one by one."""
-        own, odd, told = self.lanes.chosen(lanes), self.odd.get(number, []), []
+        own, odd = self.lanes.chosen(lanes), self.odd.get(number, [])
+        told: list[Told] = []
         stream = self.table.find(number)
         if stream is None:
             if len(own.places) and (not odd or own.places[0] < odd[0][0]):

@@ -30,17 +30,16 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import Literal, NamedTuple
 
-from pktlab.flows.streams import Begin, Buffer, Data, End, Event, Gap, Overlap, Why, held_cost
+from pktlab.flows.streams import Begin, Buffer, Data, End, Event, Gap, Overlap, Why
+from pktlab.flows.tcp_way import WINDOW, WORD, Piece, Way
 from pktlab.wire.tcp import TcpFlags
 
 __all__ = ["MAX_HELD", "Reassembly", "Segment"]
 
 MAX_HELD = 8 << 20
 """Bytes of a way that wait at most: more than Linux lets a connection have under way (tcp_rmem, 6 MiB)."""
-WINDOW = 1 << 26
-"""Bytes ahead or behind up to which numbers are taken for the same connection's: more than ever waits."""
 _SYN, _FIN, _RESET = TcpFlags.syn.mask, TcpFlags.fin.mask, TcpFlags.reset.mask
-_WORD, _HALF = 0xFFFF_FFFF, 1 << 31
+_start, _stop = itemgetter(0), itemgetter(1)
 
 Policy = Literal["first", "last"]
 
@@ -61,75 +60,6 @@ class Segment(NamedTuple):
     missing: int
     frame: int
     time_ns: int
-
-
-class Piece(NamedTuple):
-    """Bytes that wait for their turn: those of offsets `start` up to `stop`; `data` None if they were cut off."""
-
-    start: int
-    stop: int
-    data: bytes | None
-    frame: int
-
-    def part(self, start: int, stop: int) -> Piece:
-        """Return a part of it."""
-        data = None if self.data is None else self.data[start - self.start : stop - self.start]
-        return Piece(start, stop, data, self.frame)
-
-
-_start, _stop = itemgetter(0), itemgetter(1)
-
-
-class Way:
-    """What is known of one way.
-
-    first : number of the first byte behind the SYN, or of the first byte seen; seq : the number that is next
-    begin, next : the offsets of those; ack : the last acknowledgment number of the other side, -1 without one
-    fin : offset behind the last byte, if a FIN told; over : why it has ended, None if not; stray : a segment far off
-    reset : by which frame the receiver ended it, and when; None if not
-    repeated, strayed : bytes that came again, and bytes that belong nowhere
-    """
-
-    __slots__ = (
-        "ack", "begin", "fin", "first", "held", "held_len", "is_begun", "next", "over", "repeated", "reset", "seq",
-        "stray", "strayed",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.is_begun = False
-        self.over: Why | None = None
-        self.reset: tuple[int, int] | None = None
-        self.first = self.seq = self.begin = self.next = 0
-        self.ack = -1
-        self.fin: int | None = None
-        self.stray: Segment | None = None
-        self.held: list[Piece] = []  # in order, and not overlapping
-        self.held_len = self.repeated = self.strayed = 0
-
-    def begin_at(self, seq: int) -> None:
-        """Expect `seq` next."""
-        self.is_begun, self.over, self.reset = True, None, None
-        self.first = self.seq = seq
-        self.begin, self.fin, self.stray = self.next, None, None
-
-    def advance(self, length: int) -> int:
-        """Move on by `length` bytes; return the offset of the first of them."""
-        offset = self.next
-        self.next = offset + length
-        self.seq = self.seq + length & _WORD
-        return offset
-
-    def ahead(self, seq: int) -> int:
-        """Return how far ahead of the next byte a number is; below 0 if it is behind."""
-        return ((seq - self.seq + _HALF) & _WORD) - _HALF
-
-    @property
-    def acknowledged(self) -> int:
-        """The offset up to which the receiver has the bytes, so far as it is past the next one; else that."""
-        if self.ack < 0:
-            return self.next
-        ahead = self.ahead(self.ack)
-        return self.next + ahead if 0 < ahead <= WINDOW else self.next
 
 
 class Reassembly:
@@ -181,7 +111,7 @@ class Reassembly:
             other.ack = ack
         if flags & _SYN and self._opens(mine, seq, ack >= 0 and ack == other.first):
             self._open(segment, events)
-            seq = seq + 1 & _WORD
+            seq = seq + 1 & WORD
         elif not mine.is_begun:
             mine.begin_at(seq)
             events.append(Begin(way, mine.begin, False, frame, now))
@@ -223,13 +153,13 @@ class Reassembly:
         So is another answer to the same SYN once the first was acknowledged.
         """
         if mine.is_begun and answers_same and mine.ack >= 0 and 0 <= mine.ahead(mine.ack) <= WINDOW:
-            return seq + 1 & _WORD == mine.first
+            return seq + 1 & WORD == mine.first
         if not mine.is_begun or (mine.over or mine.reset) is not None or (mine.next == mine.begin and not mine.held):
             return True
-        return seq + 1 & _WORD == mine.first or abs(mine.ahead(seq)) > WINDOW
+        return seq + 1 & WORD == mine.first or abs(mine.ahead(seq)) > WINDOW
 
     def _open(self, segment: Segment, events: list[Event]) -> None:
-        way, seq, frame, now = segment.way, segment.seq + 1 & _WORD, segment.frame, segment.time_ns
+        way, seq, frame, now = segment.way, segment.seq + 1 & WORD, segment.frame, segment.time_ns
         mine = self.ways[way]
         if mine.is_begun and mine.over is None and mine.first == seq:
             return
@@ -271,6 +201,10 @@ class Reassembly:
     def _hold(self, way: int, piece: Piece, now: int, events: list[Event]) -> None:
         """Put a piece among those that wait; of bytes that are there already the policy says which stay."""
         mine = self.ways[way]
+        if not mine.held or piece.start >= mine.held[-1].stop:  # as most are
+            mine.held.append(piece)
+            mine.held_len += piece.cost
+            return
         low = bisect_right(mine.held, piece.start, key=_stop)
         high = bisect_left(mine.held, piece.stop, low, key=_start)
         before = mine.held[low:high]
@@ -278,7 +212,7 @@ class Reassembly:
         for one in before:
             self._compare(way, one, piece, now, events)
         mine.held[low:high] = after
-        mine.held_len += sum(map(_cost, after)) - sum(map(_cost, before))
+        mine.held_len += sum(one.cost for one in after) - sum(one.cost for one in before)
 
     def _merged(self, before: Sequence[Piece], new: Piece) -> list[Piece]:
         """Return pieces and a new one that overlaps all of them as pieces that do not overlap."""
@@ -311,7 +245,7 @@ class Reassembly:
     def _stray(self, segment: Segment, events: list[Event]) -> None:
         """Take a segment from far off: if it goes on where another one was, that is where the way goes on."""
         way, mine, before = segment.way, self.ways[segment.way], self.ways[segment.way].stray
-        if before is None or before.seq + len(before.data) + before.missing & _WORD != segment.seq:
+        if before is None or before.seq + len(before.data) + before.missing & WORD != segment.seq:
             mine.strayed += 0 if before is None else len(before.data)
             mine.stray = segment._replace(data=bytes(segment.data))
             return
@@ -328,7 +262,8 @@ class Reassembly:
     def _settle(self, way: int, frame: int, now: int, events: list[Event]) -> None:
         """Give out what is in order, and over holes that the receiver does not have."""
         mine = self.ways[way]
-        self._drain(way, frame, now, events)
+        if mine.held and mine.held[0].start <= mine.next:
+            self._drain(way, frame, now, events)
         while mine.held and mine.held[0].start <= mine.acknowledged:
             self._skip(way, Why.acknowledged, frame, now, events)
             self._drain(way, frame, now, events)
@@ -351,7 +286,7 @@ class Reassembly:
             else:
                 events.append(Data(way, mine.advance(stop - start), data, (origin,), (stop - start,), (now,)))
         if done:
-            mine.held_len = mine.held_len - sum(map(_cost, mine.held[:done]))
+            mine.held_len = mine.held_len - sum(one.cost for one in mine.held[:done])
             del mine.held[:done]
 
     def _skip(self, way: int, why: Why, frame: int, now: int, events: list[Event]) -> None:
@@ -393,7 +328,3 @@ class Reassembly:
             if behind > 1:  # one may be a FIN that was not captured
                 self._miss(way, behind, Why.acknowledged, frame, now, events)
             self._over(way, why, frame, now, events)
-
-
-def _cost(piece: Piece) -> int:
-    return held_cost(0 if piece.data is None else piece.stop - piece.start)

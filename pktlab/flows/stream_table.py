@@ -170,7 +170,7 @@ class StreamTable:
         for segment in segments:
             for event in connection.add(segment):
                 yield Told(stream, event)
-            if stream.held_len or connection.held_len:
+            if stream.held_len != connection.held_len:
                 yield from self._held.count(stream, segment.frame, segment.time_ns)
 
     def end(self) -> Iterator[Told]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from pktlab.columns.streams import read_streams
 from pktlab.flows.stream_table import Stream, Told
 from pktlab.flows.streams import Begin, Data, End, Event, Gap
 from pktlab.torrent.announces import Announces, contacts_of
@@ -68,7 +67,7 @@ class Listener:
 
     def read(self, capture: Any) -> Iterator[None]:
         """Hear a capture, of which nothing was read yet, a step at a time."""
-        for told in read_streams(capture):
+        for told in capture.streams():
             self.hear(told)
             yield
 

@@ -24,6 +24,7 @@ def box() -> Iterator[Sandbox]:
     if UNAVAILABLE is not None:
         pytest.skip(UNAVAILABLE)
     with Sandbox(ipv6=None) as made:
+        made["server"].sysctl("net/ipv4", {"icmp_ratelimit": 0})  # it says that a port is closed as often as asked
         yield made
 
 

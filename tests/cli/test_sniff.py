@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -62,8 +63,11 @@ def ended(box: Sandbox, process: subprocess.Popen[str]) -> tuple[int, str, str]:
 ONLY = ("-f", "udp dst port 9")
 
 
-def test_a_line_comes_with_its_packet_and_ctrl_c_ends_with_the_sums(box: Sandbox, start: Start) -> None:
-    process = start(*ONLY)
+@pytest.mark.parametrize("more", [(), ("-Y", "udp.length > 8"), ("--color", "always")], ids=["", "-Y", "one by one"])
+def test_a_line_comes_with_its_packet_and_ctrl_c_ends_with_the_sums(
+    more: tuple[str, ...], box: Sandbox, start: Start
+) -> None:
+    process = start(*ONLY, *more)
     assert process.stdout is not None
     for number in (1, 2):
         talk(box, b"x" * number)
@@ -125,23 +129,19 @@ def test_a_closed_pipe_ends_quietly(box: Sandbox, start: Start) -> None:
     box["server"].stop(process)
 
 
-def test_privileges_are_dropped_to_who_typed_sudo(box: Sandbox, start: Start, tmp_path: Path) -> None:
-    folder = tmp_path / "theirs"
-    folder.mkdir()
-    os.chown(folder, 12_345, 12_345)
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(0o755)
-    process = start(*ONLY, "-w", folder / "out.pcapng", env={"SUDO_UID": "12345", "SUDO_GID": "12345"})
-    fields = dict(
-        line.split(":\t", 1) for line in Path(f"/proc/{process.pid}/status").read_text().splitlines() if ":\t" in line
-    )
-    assert fields["Uid"].split() == ["12345"] * 4
-    assert int(fields["CapEff"], 16) == 0
-    talk(box, b"one")
-    process.send_signal(signal.SIGINT)
-    status, _, err = ended(box, process)
-    assert (status, err) == (0, "pktlab: eth0: 1 packet captured, 1 received, 0 dropped\n")
-    assert (folder / "out.pcapng").stat().st_uid == 12_345
+def test_privileges_are_dropped_to_who_typed_sudo(box: Sandbox, start: Start) -> None:
+    with tempfile.TemporaryDirectory() as name:  # a folder of pytest's lies in one that only its user can enter
+        os.chown(name, 12_345, 12_345)
+        path = Path(name, "out.pcapng")
+        process = start(*ONLY, "-w", path, env={"SUDO_UID": "12345", "SUDO_GID": "12345"})
+        status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+        fields = dict(line.split(":", 1) for line in status.splitlines())
+        assert fields["Uid"].split() == ["12345"] * 4
+        assert int(fields["CapEff"], 16) == 0
+        talk(box, b"one")
+        process.send_signal(signal.SIGINT)
+        assert ended(box, process) == (0, "", "pktlab: eth0: 1 packet captured, 1 received, 0 dropped\n")
+        assert path.stat().st_uid == 12_345
 
 
 @pytest.mark.skipif(shutil.which("setpriv") is None or os.geteuid() != 0, reason="only root can give it up, by setpriv")

@@ -96,3 +96,7 @@ uint16_t update(uint16_t old, const uint8_t *a, size_t na, const uint8_t *b, siz
     sum += sum >> 16;
     return (uint16_t)~sum;
 }
+uint16_t update_reads_on(uint16_t old, const uint8_t *a, size_t na, const uint8_t *b, size_t nb)
+{
+    return update(old, a, na + (na & 1), b, nb + (nb & 1));
+}

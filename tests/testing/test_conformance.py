@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import pktlab
 from pktlab.testing import assert_checksum_conformant
 from pktlab.testing.conformance.kinds import KINDS, Case, Kind, case_of
 from pktlab.testing.conformance.mistakes import Mistake, mistakes_of
+from pktlab.testing.conformance.report import Report
 from pktlab.testing.conformance.run import NotConformant, fuzz
 from pktlab.testing.conformance.schedule import drawn, scheduled
 from pktlab.testing.conformance.targets import Answer, Direct
@@ -215,6 +218,19 @@ def test_big_sizes_come_first() -> None:
 def test_the_same_seed_gives_the_same_cases() -> None:
     kind = KINDS["udp4"]
     assert list(islice(drawn(kind, 7), 50)) == list(islice(drawn(kind, 7), 50)) != list(islice(drawn(kind, 8), 50))
+
+
+def test_the_same_seed_repeats_a_run_exactly() -> None:
+    def rarely_wrong(packet: bytes) -> int:
+        return udp4(packet) ^ (zlib.crc32(packet) % 2000 == 7 and packet[0] > 0x45 and len(packet) > 60)
+
+    def run(seed: int) -> Report:
+        return replace(fuzz(Direct(rarely_wrong, KINDS["udp4"]), KINDS["udp4"], seed=seed), seconds=0)
+
+    first, again, other = run(7), run(7), run(8)
+    assert first == again
+    assert first.case is not None
+    assert (other.tried, other.case) != (first.tried, first.case)
 
 
 def test_an_exception_is_a_failure() -> None:

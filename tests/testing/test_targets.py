@@ -102,6 +102,20 @@ def test_faults_of_a_program_are_found_and_told(tmp_path: Path, answer: str, siz
     assert said in "\n".join(report.lines())
 
 
+def test_a_program_that_never_answers_is_not_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pktlab.testing.conformance.targets.START_S", 0.5)
+    report = tried(program(tmp_path, "end=''"))
+    assert "gave no answer within 2.0 s" in "\n".join(report.lines())
+    assert "it has answered nothing at all" in report.note
+
+
+def test_what_stands_around_old_and_new_bytes_does_not_cancel(library: Path) -> None:
+    report = tried(f"{library}:update_reads_on", "update")
+    assert report.case is not None
+    assert report.case.size == 2
+    assert "bytes outside of the data are read" in "\n".join(report.lines())
+
+
 def test_an_update_program_gets_three_words(tmp_path: Path) -> None:
     path = tmp_path / "update.py"
     path.write_text(
@@ -127,8 +141,13 @@ def test_modules_of_the_current_directory_are_found(tmp_path: Path, monkeypatch:
 
 @pytest.mark.parametrize(
     ("target", "said"),
-    [("./none.so:f", "there is no file ./none.so"), ("no-such-program", "there is no program"), ("'", "No closing")],
-)
+    [
+        ("./none.so:f", "there is no file ./none.so"), ("no-such-program", "there is no program"), ("'", "No closing"),
+        ("mine.py:f", "a module is named without its path: mine:f"), ("mine", "a function is MODULE:FUNCTION"),
+        ("", "there is no program without a name"), (str(Path(__file__)), "cannot be run as it is: make it executable"),
+    ],
+    ids=["library", "program", "quote", "file", "module", "nothing", "text"],
+)  # fmt: skip
 def test_what_cannot_be_run(target: str, said: str) -> None:
     with pytest.raises(TargetError, match=said):
         open_target(target, KINDS["internet"])

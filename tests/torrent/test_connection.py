@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pktlab
+from pktlab.flows.reassembly import Reassembly, Segment
 from pktlab.flows.streams import Begin, Data, End, Event, Gap, Why
 from pktlab.torrent.connection import PeerConnection
 from pktlab.torrent.events import Broken, Closed, Entered, Entry, KeyExchange, Lost, Message, Rule, Unknown, Violation
@@ -133,6 +136,35 @@ def test_all_at_once_tells_the_same_of_each_way() -> None:
         assert names == [one.name for one in heard(TALK) if isinstance(one, Message) and one.way == way]
 
 
+@given(st.data(), st.sampled_from([0, 2**32 - 5000]))
+def test_segments_in_any_order_tell_the_same(data: st.DataObject, isn: int) -> None:
+    """Reordered, twice and overlapping: what each side says is the same, and so is what is known of both."""
+    reassembly, connection, told = Reassembly(), PeerConnection(pieces=9), []
+    segments = []
+    for way in (0, 1):
+        text = b"".join(said for one, said in TALK if one == way)
+        cuts = [0, *sorted(data.draw(st.sets(st.integers(1, len(text) - 1), max_size=12))), len(text)]
+        spans = [*pairwise(cuts), *data.draw(st.lists(st.sampled_from([*pairwise(cuts)]), max_size=4))]
+        spans += [(max(low - 7, 0), min(high + 9, len(text))) for low, high in spans[:3]]
+        segments += [(way, isn + 1 + low & 0xFFFFFFFF, text[low:high]) for low, high in spans]
+    order = data.draw(st.permutations(segments))
+    opening = [(way, isn, b"") for way in (0, 1)]
+    for frame, (way, seq, part) in enumerate([*opening, *order], 1):
+        segment = Segment(way, seq, -1, 0x10 if part else 2, part, 0, frame, frame)
+        told += [one for event in reassembly.add(segment) for one in connection.hear(event)]
+    plain = PeerConnection(pieces=9)
+    wanted = heard(TALK, plain)
+    for way in (0, 1):
+        found = [(one.name, one.offset, bytes(one.raw)) for one in told if isinstance(one, Message) and one.way == way]
+        assert found == [
+            (one.name, one.offset, bytes(one.raw)) for one in wanted if isinstance(one, Message) and one.way == way
+        ]
+        mine, theirs = connection.sides[way], plain.sides[way]
+        assert (list(mine.pieces), mine.is_choking, mine.is_interested, mine.extensions) == (
+            list(theirs.pieces), theirs.is_choking, theirs.is_interested, theirs.extensions,
+        )  # fmt: skip
+
+
 # ---- holes and middles
 
 
@@ -227,8 +259,6 @@ def test_something_else_is_no_bittorrent_and_takes_no_memory() -> None:
 
 
 def randoms(length: int, seed: int = 1) -> bytes:
-    import random
-
     return random.Random(seed).randbytes(length)
 
 
@@ -529,3 +559,46 @@ def test_a_swarm(name: str, blocks: int, leechers: int, pieces: int, rules: set[
     assert count >= pieces
     assert [len(one) for one in got.values()] == [blocks] * leechers
     assert set(broken) == rules
+
+
+@pytest.mark.thorough
+@pytest.mark.skipif(SWARMS is None, reason="PKTLAB_SWARMS is not set")
+@pytest.mark.timeout(900)
+def test_damaged_talks_of_real_clients_are_told_to_the_last_byte() -> None:
+    """Bytes changed, cut out and put in, and holes: nothing is raised, and each byte is in one event."""
+    talks: dict[Any, list[tuple[int, bytes]]] = defaultdict(list)
+    for stream, event in (
+        one for some in pktlab.open(Path(SWARMS or "") / "udptrk.pcap.zst").streams() for one in some
+    ):
+        if isinstance(event, Data) and sum(len(data) for _, data in talks[stream]) < 60_000:
+            talks[stream].append((event.way, bytes(event.data[:20_000])))
+    chance = random.Random(7)
+    for _ in range(5000):
+        connection, told, lengths = PeerConnection(pieces=chance.choice([None, 8])), [], [0, 0]
+        for way, data in chance.choice(list(talks.values())):
+            said = damaged(data, chance)
+            told += connection.receive(way, said, now=1)
+            lengths[way] += len(said)
+            if chance.random() < 0.05:
+                missing = chance.choice([1, 100, 5000])
+                told += connection.hear(Gap(way, lengths[way], missing, Why.cut, 1, 1))
+                lengths[way] += missing
+        told += connection.close(0, now=2) + connection.close(1, now=2)
+        check_tiles(told, lengths)
+
+
+def damaged(data: bytes, chance: random.Random) -> bytes:
+    """Return bytes with up to five faults, half of them near the start."""
+    said = bytearray(data)
+    for _ in range(chance.choice([0, 0, 1, 2, 5])):
+        at = chance.randrange(min(len(said), chance.choice([200, len(said) + 1])) + 1)
+        match chance.randrange(4):
+            case 0 if at < len(said):
+                said[at] = chance.choice([0, 1, 4, 5, 6, 7, 20, 255])
+            case 1:
+                del said[at : at + chance.choice([1, 2, 4, 100])]
+            case 2:
+                said[at:at] = bytes(chance.choice([1, 4, 5]))
+            case _:
+                said[at:at] = said[: chance.randrange(300)]
+    return bytes(said)

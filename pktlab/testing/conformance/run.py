@@ -141,6 +141,8 @@ class _Run:
         """Return the report on a case that failed: on a smaller one, if that fails alike."""
         first = Report(self.target.name, self.kind, self.seed, tried, time.monotonic() - self.since, case, answer)
         manner = _manner(answer)
+        if answer.hung and tried == 1:
+            return replace(first, note="it has answered nothing at all; each answer is a line, and passed on at once")
         self.until = max(self.until, time.monotonic() + EXTRA_S)
         if not answer.hung and self.ask(case.parts)[1].values != answer.values:
             least = case_of(self.kind, self.smallest_of_ladder(case, manner))

@@ -156,13 +156,14 @@ class Program:
         assert process.stdin is not None
         waiting = b"".join(_line(case) for case in cases)
         for case in cases:
-            until = time.monotonic() + PATIENCE_S * (1 + case.size / 16_384) + (0 if self.greets else self._first_s)
+            patience = PATIENCE_S * (1 + case.size / 16_384) + (0 if self.greets else self._first_s)
+            until = time.monotonic() + patience
             while b"\n" not in self._rest:
                 left = until - time.monotonic()
                 writes = [process.stdin] if waiting else []
                 readable, writable, _ = select.select([self._out], writes, [], max(left, 0))
                 if not readable and not writable:
-                    yield Answer((), f"gave no answer within {PATIENCE_S * (1 + case.size / 16_384):.1f} s", hung=True)
+                    yield Answer((), f"gave no answer within {patience:.1f} s", hung=True)
                     return
                 if writable:
                     waiting = waiting[self._write(waiting) :]
@@ -273,22 +274,32 @@ def open_target(target: str, kind: Kind) -> Target:
     >>> open_target("no-such-program --sum", KINDS["internet"])
     Traceback (most recent call last):
         ...
-    pktlab.testing.conformance.targets.TargetError: no-such-program --sum: there is no program no-such-program
+    pktlab.testing.conformance.targets.TargetError: no-such-program --sum: there is no program no-such-program; ...
     """
     place, _, name = target.rpartition(":")
     if is_library(target):
         if not Path(place).is_file():
             raise TargetError(f"{target}: there is no file {place}")
+    elif place.endswith(".py") and name.isidentifier():
+        raise TargetError(f"{target}: a module is named without its path: {Path(place).stem}:{name}, in its folder")
     elif not _is_python(place, name):
-        try:
-            words = shlex.split(target)
-        except ValueError as error:
-            raise TargetError(f"{target}: {error}") from None
-        if not words or shutil.which(words[0]) is None:
-            raise TargetError(f"{target}: there is no program {' '.join(words[:1]) or 'without a name'}")
-        return Program(words, kind, target)
+        return Program(_words(target), kind, target)
     worker = [sys.executable, "-m", "pktlab.testing.conformance.worker", target, kind.name]
     return Program(worker, kind, target, greets=True)
+
+
+def _words(target: str) -> list[str]:
+    """Return the words of a command line, the first of them a program that there is."""
+    try:
+        words = shlex.split(target)
+    except ValueError as error:
+        raise TargetError(f"{target}: {error}") from None
+    if words and shutil.which(words[0]) is not None:
+        return words
+    if words and Path(words[0]).is_file():
+        raise TargetError(f"{target}: {words[0]} cannot be run as it is: make it executable, or name what runs it")
+    what = f"there is no program {words[0]}" if words else "there is no program without a name"
+    raise TargetError(f"{target}: {what}; a function is MODULE:FUNCTION, or LIBRARY.so:FUNCTION")
 
 
 def _is_python(place: str, name: str) -> bool:

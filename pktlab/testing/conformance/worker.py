@@ -63,8 +63,8 @@ def _library_function(path: str, name: str, kind: str) -> Function:
         numbers = [one for one in given if isinstance(one, int)]
         pieces = [one for one in given if isinstance(one, bytes)]
         answers = []
-        for shift, around in ((0, b"\0"), (1, b"\xa5")):
-            kept = [_placed(piece, shift, around) for piece in pieces]
+        for shift, around in ((0, b"\0\x5a"), (1, b"\xa5\x3c")):
+            kept = [_placed(piece, shift, around[at : at + 1]) for at, piece in enumerate(pieces)]
             places = [value for memory, place, size in kept for value in (place, size)]
             answer = function(*numbers, *places)
             answers.append(int(bool(answer)) if kind.startswith("verify-") else answer)

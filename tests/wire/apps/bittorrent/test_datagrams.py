@@ -34,6 +34,7 @@ from pktlab.wire.apps.bittorrent.tracker import (
 )
 from pktlab.wire.apps.bittorrent.utp import BitExtension, CloseReason, Sack, Utp, Utp0
 from pktlab.wire.bencode import encode
+from pktlab.wire.glance import stands
 from pktlab.wire.ipv4 import Ip
 from pktlab.wire.udp import Udp
 
@@ -117,6 +118,9 @@ def protocols(payload: bytes, port: int = 40001) -> list[str]:
     packet = dissect(over(payload, port), Ip, ranges=True)
     assert packet.stop is None
     assert sum(layer.stop - layer.start for layer in packet.layers) == len(packet.data)
+    for layer in packet.layers[2:]:
+        glances = () if layer.header is None else type(layer.header).glances
+        assert stands(glances, packet.data, layer.start, layer.end)  # as the kernels look first
     return [layer.protocol for layer in packet.layers[2:]]
 
 

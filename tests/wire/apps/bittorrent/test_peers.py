@@ -21,6 +21,7 @@ from pktlab.wire.apps.bittorrent.peer import (
     Request,
 )
 from pktlab.wire.apps.bittorrent.peers import Bittorrent, Part, PiecePart
+from pktlab.wire.glance import stands
 from pktlab.wire.ipv4 import Ip
 from pktlab.wire.tcp import Tcp, TcpFlags
 
@@ -41,6 +42,9 @@ def said(payload: bytes, port: int = 40001) -> str | None:
     packet = dissect(segment(payload, port), Ip, ranges=True)
     assert packet.stop is None
     assert sum(layer.stop - layer.start for layer in packet.layers) == len(packet.data)
+    for layer in packet.layers[2:]:
+        glances = () if layer.header is None else type(layer.header).glances
+        assert stands(glances, packet.data, layer.start, layer.end)  # as the kernels look first
     header = packet.headers[-1]
     return header.summary() if isinstance(header, Bittorrent) else None
 

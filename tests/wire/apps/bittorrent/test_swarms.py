@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import islice
 
 import pytest
 
@@ -13,6 +14,7 @@ from pktlab.wire.apps.bittorrent.krpc import Krpc
 from pktlab.wire.apps.bittorrent.peers import Bittorrent
 from pktlab.wire.bencode import decode, encode
 
+from ..conftest import Captures
 from .conftest import Swarm
 
 LAYERS = {"bittorrent", "bt-utp", "bt-dht", "bt-tracker", "bt-lsd"}
@@ -52,3 +54,19 @@ def test_libtorrent_reads_the_same(name: str, count: int, swarm: Swarm) -> None:
                     assert encode(one.message) == raw
                     seen += 1
     assert seen > 20
+
+
+REAL = ("bittorrent", "radius_wrong", "targusdataspeed", "lru_ipv6_caches")
+"""What captures of the corpus are called that have BitTorrent in them; the second has uTP on a port of RADIUS."""
+
+
+@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.thorough) for part in range(1, 16))])
+def test_nothing_else_is_taken_for_it(part: int, captures_with: Captures) -> None:
+    paths = dict.fromkeys([*captures_with("udp", 10**6), *captures_with("tcp", 10**6)])
+    packets = 0
+    for path in list(paths)[part::16]:
+        for packet in islice(pktlab.open(path), 5_000):
+            packets += 1
+            found = [layer.protocol for layer in packet.layers if layer.protocol in LAYERS]
+            assert not found or any(name in str(path) for name in REAL), (path, packet.number, found)
+    assert packets > 1_000
