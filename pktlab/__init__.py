@@ -22,6 +22,7 @@ The house, from the top; imports go down only, and `make lint` holds them to it:
     labs/             what happens if?                  experiments with real sockets
     testing/          how do I test mine?               Hypothesis strategies
     live/             how do packets get on and off a real network?    namespaces, Scapy; the only door to the world
+    torrent/          what do BitTorrent peers say and decide?         connections, swarms, torrents
     documents.py      packets out of JSON               spoil.py    packets that are wrong on purpose
     rewriting.py      addresses exchanged, and sums with them
     summary.py        a capture in figures      health.py, diagnosis.py    how sound are its checksums?

@@ -38,13 +38,17 @@ def extract(
     The hashes are those of META, or what the peers told each other (ut_metadata). With neither, the pieces go into
     INFOHASH.bin in their order, and are not checked. Names that lead out of DIR are refused.
     """
+    from pktlab.errors import WireError
     from pktlab.torrent import extract as extracting
     from pktlab.torrent.metainfo import parse_metainfo
     from pktlab.torrent.swarm import Torrent
 
     given: Metainfo | None = None
     if metainfo is not None:
-        given = parse_metainfo(Path(metainfo).read_bytes(), strict=False)
+        try:
+            given = parse_metainfo(Path(metainfo).read_bytes(), strict=False)
+        except WireError as error:
+            raise click.ClickException(f"{metainfo} is no .torrent file: {error}") from None
     with extracting.BlockStore() as store:
         swarm, status = heard(source, condition, salvage, store.add)
         store.join(swarm.joined)

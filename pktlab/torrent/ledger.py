@@ -13,12 +13,17 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 __all__ = ["Ledger", "Link", "Said", "Type", "ones"]
 
 Address = tuple[str, int]
 """An IP address as text, and a port."""
+
+
+_AT_ONCE = 1 << 16  # messages that are made of the columns at a time
 
 
 class Type(IntEnum):
@@ -108,7 +113,7 @@ class Ledger:
         self._times = array("q")
         self._heads = array("Q")  # link, way and type in one number
         self._blocks = (array("I"), array("I"), array("I"))
-        self._order: list[int] | None = None
+        self._order: Any = None  # of the messages by time, an array of int64; None if some came since
 
     def __len__(self) -> int:
         return len(self._times)
@@ -139,12 +144,16 @@ class Ledger:
 
     def said(self) -> Iterator[Said]:
         """Yield all messages in the order of time; those of one moment as they were written down."""
+        times = np.array(self._times, np.int64)
+        heads = np.array(self._heads, np.uint64).astype(np.int64)
+        blocks = [np.array(one, np.int64) for one in self._blocks]
         if self._order is None:
-            self._order = sorted(range(len(self._times)), key=self._times.__getitem__)
-        times, heads, (pieces, begins, lengths) = self._times, self._heads, self._blocks
-        for at in self._order:
-            head = heads[at]
-            yield Said(times[at], head >> 16, head >> 8 & 0xFF, head & 0xFF, pieces[at], begins[at], lengths[at])
+            self._order = np.argsort(times, kind="stable")
+        for at in range(0, len(times), _AT_ONCE):
+            chosen = self._order[at : at + _AT_ONCE]
+            head = heads[chosen]
+            columns = [times[chosen], head >> 16, head >> 8 & 0xFF, head & 0xFF, *(one[chosen] for one in blocks)]
+            yield from map(Said, *(column.tolist() for column in columns))
 
 
 def ones(octets: bytes) -> list[int]:

@@ -60,6 +60,9 @@ def test_the_files_and_what_is_said_of_them(pktlab: Any, tmp_path: Path) -> None
     other = pktlab("bt", "extract", TCP, "-o", str(tmp_path), "--torrent", str(SWARMS / "magnet.torrent"))
     assert (other.status, other.out) == (2, "")
     assert "no blocks of" in other.err
+    wrong = pktlab("bt", "extract", TCP, "-o", str(tmp_path), "--torrent", TCP)
+    assert (wrong.status, wrong.err.count("\n")) == (2, 1)
+    assert f"{TCP} is no .torrent file: " in wrong.err
 
 
 @pytest.mark.parametrize("name", ["swarm", "choking"])
