@@ -67,7 +67,10 @@ def crafted(
     number = 0
     with _seeded(seed):
         for stack in expression.stacks:
-            for kind, data in builder.packets(stack):
+            found = builder.packets(stack)
+            if not found:
+                raise expression.error(stack.at, "no packet: a list of values is empty")
+            for kind, data in found:
                 number += 1
                 if number > MAX_PACKETS:
                     raise expression.error(stack.at, f"more than {MAX_PACKETS:,} packets")

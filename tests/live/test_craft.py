@@ -254,6 +254,11 @@ def test_our_own_modules_need_nothing_of_linux() -> None:
     assert done.stdout == "Ether()/IP()/UDP()/b'x'\n", done.stderr
 
 
+def test_no_value_is_no_packet() -> None:
+    with pytest.raises(PktlabError, match="no packet: a list of values is empty"):
+        pktlab.craft("IP(ttl=[])/UDP()")
+
+
 pieces = st.sampled_from(
     ["IP", "UDP", "TCP", "DNS", "Ether", "ARP", "Raw", "DHCP", "ICMPv6ND_NS", "IPOption", "UdpLite"]
 )
