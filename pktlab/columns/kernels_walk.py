@@ -225,7 +225,8 @@ def _bound(
 ):
     """Find how long the headers are, and what belongs to them; return how many stay in `rows`."""
     head = heads[kind]
-    fixed, tail, payload_line, is_all_known = np.int64(head.size), head.tail, head.payload, head.walked == 2
+    fixed, tail, payload_line = np.int64(head.size), head.tail, head.payload
+    is_all_known = head.walked == 2 and not head.hides
     times_header = sums[head.sum_first + payload_line - FIRST_SUM].header if payload_line >= FIRST_SUM else np.int64(0)
     open_group, piece_first, piece_last = head.open, head.piece_first, head.piece_last if pieces else head.piece_first
     tails, loads = numbers[max(tail, 0)], numbers[max(payload_line, 0)]

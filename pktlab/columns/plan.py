@@ -141,7 +141,8 @@ class _Planner:
         protocols = self.checksums(None)
         for number, kind in self.kinds():
             self.here[number] = int(kind not in guessed)
-            self.deep[number] = int(kind not in guessed and kind not in tails)
+            has_tail = not self.rules.heads[number]["hides"] or self.rules.heads[number]["tail"] >= 0
+            self.deep[number] = int(has_tail and kind not in guessed and kind not in tails)
         reach = self.rules.reach(self.here)
         return Plan(
             self.rules, np.array(self.here, np.int64), np.array(self.deep, np.int64), reach, self.slots, self.judged,

@@ -40,6 +40,7 @@ HEAD = np.dtype(
     [
         ("walked", "i4"),  # 0: the exact reader has to; LEAF: only its fixed part is known; WALKED: all of it
         ("size", "i4"),  # bytes in front of a tail of varying length
+        ("hides", "i4"),  # in those lie fields that are not the same in every header
         ("field_first", "i4"),
         ("field_last", "i4"),
         ("sum_first", "i4"),
@@ -230,7 +231,7 @@ class _Compiler:
                 tail = self.known.number(kind, declared.subcon.length)
             else:
                 raise NoRule(declared.attr)
-        return {"size": size, "tail": tail}
+        return {"size": size, "tail": tail, "hides": int(size > kind.schema.fixed_size)}
 
     def fixed_part(self, kind: type[Header]) -> dict[str, int]:
         """Return the fixed part of a header whose end only the exact reader can tell."""

@@ -205,3 +205,13 @@ def test_own_columns_are_not_left_to_the_exact_reader() -> None:
     [(batch, _)] = columns.read(open_capture(io.BytesIO(pcap([Piece(packet)]))), lambda _: None)
     assert not batch.exact.any()
     assert [int(batch.values[name][0]) for name in METER[:5]] == [2, 12, 0, 77, 123456]
+
+
+@pytest.mark.parametrize("address_len", [0, 3, 4, 6, 8, 9])
+def test_an_address_whose_length_says_what_it_is(address_len: int) -> None:
+    version_1 = bytes([0, 0, 0, 1, 0, address_len, *range(1, 9), 0x08, 0x00])
+    version_2 = bytes([0x08, 0x00, 0, 0, 0, 0, 0, 1, 0, 1, 0, address_len, *range(1, 9)])
+    inner = build(Ip(src="10.0.0.1", dst="10.0.0.2", proto=99), bytes(9))
+    data = pcapng([Piece(version_1 + inner, link_type=113), Piece(version_2 + inner, link_type=276)])
+    names = ["sll.src.eth", "sll.src.ipv4", "sll.src.other", "sll.unused", "sll.etype", "ip.src"]
+    assert column_differences(data, names) == []
