@@ -21,14 +21,14 @@ PARTS = 16
 NAMES = [
     "frame.number", "frame.len", "frame.cap_len", "frame.time_epoch", "frame.time_relative", "frame.time_delta",
     "frame.interface_id", "frame.comment", "eth.src", "eth.dst", "eth.type", "eth.len", "vlan.id", "vlan.etype",
-    "sll.etype", "sll.src.eth", "sll.unused", "null.family", "arp.opcode", "ip.hdr_len", "ip.dsfield.dscp", "ip.len", "ip.id", "ip.flags",
-    "ip.flags.df", "ip.frag_offset", "ip.ttl", "ip.proto", "ip.checksum", "ip.src", "ip.dst", "ip.checksum.status",
-    "ip.checksum.verdict", "ipv6.tclass", "ipv6.flow", "ipv6.plen", "ipv6.nxt", "ipv6.hlim", "ipv6.src", "ipv6.dst",
-    "icmp.type", "icmp.code", "icmp.checksum.status", "icmpv6.type", "icmpv6.checksum.verdict", "igmp.checksum.status",
-    "udp.srcport", "udp.dstport", "udp.port", "udp.length", "udp.checksum", "udp.checksum.status",
-    "udp.checksum.verdict", "udp.checksum.cause", "tcp.srcport", "tcp.dstport", "tcp.seq_raw", "tcp.ack_raw",
-    "tcp.hdr_len", "tcp.flags", "tcp.flags.syn", "tcp.window_size_value", "tcp.len", "tcp.checksum.status",
-    "tcp.checksum.verdict", "tcp.options.mss_val", "sctp.srcport", "gre.proto", "ip.addr", "ipv6.fraghdr.ident",
+    "sll.etype", "sll.src.eth", "sll.unused", "null.family", "arp.opcode", "ip.hdr_len", "ip.dsfield.dscp", "ip.len",
+    "ip.id", "ip.flags", "ip.flags.df", "ip.frag_offset", "ip.ttl", "ip.proto", "ip.checksum", "ip.src", "ip.dst",
+    "ip.checksum.status", "ip.checksum.verdict", "ipv6.tclass", "ipv6.flow", "ipv6.plen", "ipv6.nxt", "ipv6.hlim",
+    "ipv6.src", "ipv6.dst", "icmp.type", "icmp.code", "icmp.checksum.status", "icmpv6.type",
+    "icmpv6.checksum.verdict", "igmp.checksum.status", "udp.srcport", "udp.dstport", "udp.port", "udp.length",
+    "udp.checksum", "udp.checksum.status", "udp.checksum.verdict", "udp.checksum.cause", "tcp.srcport", "tcp.dstport",
+    "tcp.seq_raw", "tcp.ack_raw", "tcp.hdr_len", "tcp.flags", "tcp.flags.syn", "tcp.window_size_value", "tcp.len",
+    "tcp.checksum.status", "tcp.checksum.verdict", "tcp.options.mss_val", "sctp.srcport", "gre.proto", "ip.addr", "ipv6.fraghdr.ident",
 ]  # fmt: skip
 
 
