@@ -25,6 +25,7 @@ from pktlab.wire import build as build_packet
 from pktlab.wire.icmp import Icmp
 from pktlab.wire.icmpv6 import Icmpv6
 from pktlab.wire.ipv6 import Routing
+from pktlab.wire.sll import Sll, Sll2
 
 from .capfiles import Packet, read_pcap
 from .tshark import COMPARED
@@ -155,7 +156,7 @@ def _plain(kind: type[Header], by: str, value: int) -> Header:
 
 
 KEYS: dict[type[Header], str] = {
-    Icmp: "type", Icmpv6: "type", Routing: "type",
+    Icmp: "type", Icmpv6: "type", Routing: "type", Sll: "halen", Sll2: "halen",
     ipv4.IpOption: "type", tcp.TcpOption: "kind", icmpv6.NdOption: "type",
 }  # fmt: skip
 """Headers whose inside depends on a number, and the field that holds it."""

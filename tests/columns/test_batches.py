@@ -28,7 +28,8 @@ NAMES = [
     "icmpv6.checksum.verdict", "igmp.checksum.status", "udp.srcport", "udp.dstport", "udp.port", "udp.length",
     "udp.checksum", "udp.checksum.status", "udp.checksum.verdict", "udp.checksum.cause", "tcp.srcport", "tcp.dstport",
     "tcp.seq_raw", "tcp.ack_raw", "tcp.hdr_len", "tcp.flags", "tcp.flags.syn", "tcp.window_size_value", "tcp.len",
-    "tcp.checksum.status", "tcp.checksum.verdict", "tcp.options.mss_val", "sctp.srcport", "gre.proto", "ip.addr", "ipv6.fraghdr.ident",
+    "tcp.checksum.status", "tcp.checksum.verdict", "tcp.options.mss_val", "sctp.srcport", "gre.proto",
+    "ip.addr", "ipv6.fraghdr.ident",
 ]  # fmt: skip
 
 
