@@ -118,8 +118,8 @@ class _Planner:
         for layer in layers:
             places[layer] = self.layer(layer)
         protocols = self.checksums(sums if sums is None else set(sums))
-        self.part_shared()
         reach = self.rules.reach([here | deep for here, deep in zip(self.here, self.deep, strict=True)])
+        self.part_shared()
         return Plan(
             self.rules, np.array(self.here, np.int64), np.array(self.deep, np.int64), reach, self.slots, self.judged,
             (1 << min(self.bits, _MAX_BITS)) - 1, self.every, places, protocols,
@@ -155,10 +155,10 @@ class _Planner:
         return 1 << min(self.bits, _MAX_BITS) - 1
 
     def part_shared(self) -> None:
-        """Leave headers that give what shares a bit to the exact reader: one of the things is not all of them."""
+        """See to it that what is wanted is not thought found when one of several things that share a bit is."""
         if self.bits > _MAX_BITS:
             last = 1 << _MAX_BITS - 1
-            self.deep = [deep | (here & last) for here, deep in zip(self.here, self.deep, strict=True)]
+            self.here = [here & ~last for here in self.here]
 
     def kinds(self) -> Iterator[tuple[int, type[Header]]]:
         """Yield each kind with its number."""

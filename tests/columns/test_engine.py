@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 
 from pktlab.capture import open_capture
 from pktlab.columns.batches import Columns
+from pktlab.columns.registry import registry
 from pktlab.testing import from_schema
 from pktlab.wire import Header, bits, field
 from pktlab.wire.bindings import bind
 from pktlab.wire.ethernet import Ethernet
 from pktlab.wire.ipv4 import Ip
 from pktlab.wire.packet import build
+from pktlab.wire.tcp import Tcp
 from pktlab.wire.udp import Udp
 
 from .captures import Piece, captures, first_light, mutants, option, pcap, pcapng
@@ -215,3 +217,13 @@ def test_an_address_whose_length_says_what_it_is(address_len: int) -> None:
     data = pcapng([Piece(version_1 + inner, link_type=113), Piece(version_2 + inner, link_type=276)])
     names = ["sll.src.eth", "sll.src.ipv4", "sll.src.other", "sll.unused", "sll.etype", "ip.src"]
     assert column_differences(data, names) == []
+
+
+def test_more_fields_than_a_kernel_can_tell_apart() -> None:
+    ends = Ethernet(dst="02:00:00:00:00:02", src="02:00:00:00:00:01", type=0x0800)
+    segment = build(
+        ends, Ip(src="10.0.0.1", dst="10.0.0.2", proto=6), Tcp(srcport=1, dstport=2), b"GET / HTTP/1.1\r\n\r\n"
+    )
+    fields = [one.name for one in registry() if one.source == "row" and not one.name.startswith("http")]
+    assert len(fields) > 200
+    assert column_differences(pcapng([Piece(segment)]), [*fields[::3], "http.request.method"]) == []
