@@ -32,6 +32,7 @@ MANY = 6
 """Items that a list is given before it may end; more only to fill its room."""
 FEW = 3
 """Items that a list has at most of which each is large: records, questions."""
+_TOO_MANY = 1 << 32  # bytes
 MOST_BYTES = 64
 """Bytes that free data are given at most: what they hold steers nothing."""
 
@@ -297,5 +298,8 @@ class _Drawing:
         return self.draw(_numbers(low // step, high // step, step, tuple(telling)))
 
     def size(self, node: Any, value: Any) -> int:
-        """Return how many bytes `node` builds of `value`."""
-        return len(node.build(value, **self.scope))
+        """Return how many bytes `node` builds of `value`; more than fit anywhere, if its length cannot say so many."""
+        try:
+            return len(node.build(value, **self.scope))
+        except ValueError:
+            return _TOO_MANY

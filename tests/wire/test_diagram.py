@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import Any
 
@@ -30,7 +31,10 @@ def figure(text: str) -> list[str]:
 
 
 def boundaries(lines: list[str]) -> set[int]:
-    """The bits at which a vertical line stands in a figure, counted over all of its lines of 32 bits."""
+    """The bits at which a vertical line stands in a figure, counted over all of its lines of 32 bits.
+
+    A line may stand for many, and then says how many bytes.
+    """
     found = set()
     row = -1
     for line in lines[2:]:
@@ -39,6 +43,8 @@ def boundaries(lines: list[str]) -> set[int]:
             continue
         row += is_new
         is_new = False
+        if long := re.search(r"/ .*\((\d+) bytes\)", line):
+            row += int(long[1]) // 4 - 1
         found |= {32 * row + at // 2 for at, char in enumerate(line) if char in "|/" and at % 2 == 0}
     return found
 
