@@ -14,6 +14,8 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import islice
 from math import prod
@@ -113,13 +115,38 @@ class Builder:
         self.answers = answers or Constants()
         self.made = 0
 
-    def packets(self, stack: Stack) -> list[tuple[type[Any], bytes]]:
+    def templates(self) -> list[Any]:
+        """Return for each stack the Scapy packet that may stand for a set.
+
+        Raises
+        ------
+        ExpressionError : a name is unknown, a value does not fit, or there are too few or too many packets
+        """
+        made, total = [], 0
+        for stack in self.expression.stacks:
+            with self._crafting(stack):
+                made.append(self.stack(stack))
+                count = _count(made[-1])
+            total += count
+            if not count:
+                raise self.expression.error(stack.at, "no packet: a list of values is empty")
+            if total > MAX_PACKETS:
+                raise self.expression.error(stack.at, f"more than {MAX_PACKETS:,} packets")
+        return made
+
+    def packets(self, stack: Stack, template: Any) -> list[tuple[type[Any], bytes]]:
         """Return the outermost class and the bytes of each packet that `stack` stands for.
 
         Raises
         ------
-        ExpressionError : a name is unknown, a value does not fit, or there are too many packets
+        ExpressionError : a value does not fit, or there are too many bytes
         """
+        with self._crafting(stack):
+            return [(type(packet), self.bytes_of(packet, stack)) for packet in islice(template, MAX_PACKETS)]
+
+    @contextmanager
+    def _crafting(self, stack: Stack) -> Iterator[None]:
+        """Have Scapy ask nobody, and say what it cannot build."""
 
         def told(error: BaseException) -> PktlabError:
             return self.expression.error(_culprit(stack, error), f"Scapy cannot build it: {_said(error)}")
@@ -127,10 +154,7 @@ class Builder:
         token = _is_crafting.set(True)
         try:
             with quiet(), Translated(told):
-                template = self.stack(stack)
-                if _count(template) > MAX_PACKETS:
-                    raise self.expression.error(stack.at, f"more than {MAX_PACKETS:,} packets")
-                return [(type(packet), self.bytes_of(packet, stack)) for packet in islice(template, MAX_PACKETS)]
+                yield
         finally:
             _is_crafting.reset(token)
 

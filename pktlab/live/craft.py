@@ -16,7 +16,7 @@ from pktlab.capture import Record
 from pktlab.packets import Packet
 from pktlab.wire.bindings import Binding, bind
 from pktlab.wire.header import Header
-from pktlab.wire.notation import MAX_PACKETS, Expression, read_expression
+from pktlab.wire.notation import Expression, read_expression
 
 if TYPE_CHECKING:
     from pktlab.live.building import Constants
@@ -66,14 +66,9 @@ def crafted(
     builder = Builder(expression, Layers(_classes(bindings)), answers)
     number = 0
     with _seeded(seed):
-        for stack in expression.stacks:
-            found = builder.packets(stack)
-            if not found:
-                raise expression.error(stack.at, "no packet: a list of values is empty")
-            for kind, data in found:
+        for stack, template in zip(expression.stacks, builder.templates(), strict=True):
+            for kind, data in builder.packets(stack, template):
                 number += 1
-                if number > MAX_PACKETS:
-                    raise expression.error(stack.at, f"more than {MAX_PACKETS:,} packets")
                 yield _packet(number, kind, data, bindings)
 
 
