@@ -8,32 +8,9 @@ from __future__ import annotations
 
 import hashlib
 
+from pktlab.wire.checksum import crc32c
+
 __all__ = ["allowed_fast", "crc32c", "node_id_fits", "node_id_prefix", "peer_priority"]
-
-
-def _table() -> tuple[int, ...]:
-    table = []
-    for octet in range(256):
-        rest = octet
-        for _ in range(8):
-            rest = rest >> 1 ^ (0x82F63B78 if rest & 1 else 0)
-        table.append(rest)
-    return tuple(table)
-
-
-_CRC = _table()
-
-
-def crc32c(data: bytes) -> int:
-    """Return the CRC-32C of `data`.
-
-    >>> hex(crc32c(b"123456789"))
-    '0xe3069283'
-    """
-    crc = 0xFFFFFFFF
-    for octet in data:
-        crc = crc >> 8 ^ _CRC[(crc ^ octet) & 0xFF]
-    return crc ^ 0xFFFFFFFF
 
 
 def allowed_fast(ip: bytes, info_hash: bytes, pieces: int, count: int = 10) -> list[int]:
