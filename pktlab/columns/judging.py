@@ -6,26 +6,21 @@ What the kernels leave alone is marked; whoever asks has it judged by the exact 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pktlab.capture import CaptureReader
 from pktlab.columns import kernels
-from pktlab.columns.plan import Place, plan_for
+from pktlab.columns.plan import plan_for
 from pktlab.columns.rules import compile_rules
-from pktlab.columns.scan import VERDICTS, Scan, Walked
+from pktlab.columns.scan import VERDICTS, Scan, Walked, address_text
 from pktlab.columns.windows import Window
 from pktlab.wire.bindings import Binding
-from pktlab.wire.values import ipv4_text, ipv6_text
 
-__all__ = ["VERDICTS", "Judged", "Senders", "census", "judged_windows", "sources_of"]
+__all__ = ["VERDICTS", "Judged", "Senders", "census", "judged_windows"]
 
 Array = np.ndarray[Any, Any]
-_IPV4 = 0xFFFF << 48
-"""First half of the key of an IPv4 address, which no unicast IPv6 address starts with."""
-_IPV4_KEY = _IPV4 - (1 << 64)
 
 
 class Judged(NamedTuple):
@@ -60,19 +55,15 @@ def judged_windows(
     """
     plan = plan_for(compile_rules(bindings), ["ip.src", "ipv6.src"], sums=None, every=True)
 
-    old, new = plan.places["ip.src"], plan.places["ipv6.src"]
-    scan = Scan(reader, plan, partial(sources_of, old, new), threads=threads, read=read)
+    def work(walked: Walked) -> Array:
+        return walked.addresses(plan.places["ip.src"], plan.places["ipv6.src"])
+
+    scan = Scan(reader, plan, work, threads=threads, read=read)
     for walked, sources in scan:
         yield Judged(
             walked.window, plan.protocols, walked.exact, walked.verdicts, walked.found, walked.expected, walked.codes,
             sources,
         )  # fmt: skip
-
-
-def sources_of(old: Sequence[Place], new: Sequence[Place], walked: Walked) -> Array:
-    """Return who sent each packet; of one in another's tunnel by IPv4, the IPv4 sender, as `Health` has it."""
-    sources = walked.halves(new, 0)
-    return walked.halves(old, _IPV4_KEY, sources)
 
 
 def census(judged: Judged, skipped: Array) -> Array:
@@ -113,7 +104,5 @@ class Senders:
             yield int(place), "" if place == self.size else self._name(int(place)), self._counts[place]
 
     def _name(self, place: int) -> str:
-        high, low = (int(half) & 0xFFFF_FFFF_FFFF_FFFF for half in self._keys[place])
-        if high == _IPV4:
-            return ipv4_text(low.to_bytes(4, "big"))
-        return ipv6_text(high.to_bytes(8, "big") + low.to_bytes(8, "big")) if high or low else ""
+        high, low = map(int, self._keys[place])
+        return address_text(high, low) if high or low else ""

@@ -20,16 +20,30 @@ from pktlab.columns import kernels, kernels_walk
 from pktlab.columns.plan import Place, Plan
 from pktlab.columns.terms import bits_of
 from pktlab.columns.windows import WINDOW_LEN, Window, Windows, max_packets
+from pktlab.wire.values import ipv4_text, ipv6_text
 from pktlab.wire.verdict import STATUS, Verdict
 
-__all__ = ["STATUSES", "VERDICTS", "Scan", "Walked"]
+__all__ = ["IPV4_KEY", "STATUSES", "VERDICTS", "Scan", "Walked", "address_text"]
 
 Array = np.ndarray[Any, Any]
 VERDICTS: tuple[Verdict | None, ...] = (None, *Verdict)
 """What the codes of the kernels stand for."""
 STATUSES = np.array([0, *(STATUS[verdict] for verdict in Verdict)], np.int64)
 """tshark's number for each of them."""
+IPV4_KEY = (0xFFFF << 48) - (1 << 64)
+"""First half of an IPv4 address as two numbers, with which no unicast IPv6 address starts."""
 Result = TypeVar("Result")
+
+
+def address_text(high: int, low: int) -> str:
+    """Return the address that two numbers are, see `Walked.addresses`.
+
+    >>> address_text(IPV4_KEY, 0x7F000001), address_text(0, 1)
+    ('127.0.0.1', '::1')
+    """
+    if high == IPV4_KEY:
+        return ipv4_text(low.to_bytes(4, "big"))
+    return ipv6_text(b"".join((half & 0xFFFF_FFFF_FFFF_FFFF).to_bytes(8, "big") for half in (high, low)))
 
 
 class Walked:
@@ -138,6 +152,13 @@ class Walked:
             takes = (starts >= 0) & ((found < 0) | (starts < found))
             found[takes] = starts[takes]
         return found
+
+    def addresses(self, old: Sequence[Place], new: Sequence[Place]) -> Array:
+        """Return the IP address of each packet as two numbers, int64 of shape (2, packets); `address_text` reads them.
+
+        old, new : where IPv4 and IPv6 headers have it; of one in another's tunnel it is that of IPv4
+        """
+        return self.halves(old, IPV4_KEY, self.halves(new, 0))
 
     def payloads(self, places: list[Place]) -> tuple[Array, Array]:
         """Return how many bytes lie behind a header, int64, under 0 if some are missing; and which packets have it."""

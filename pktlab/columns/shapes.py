@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pktlab.capture import CaptureReader
+from pktlab.columns import kernels_flows as flows
 from pktlab.columns import kernels_text
-from pktlab.columns.judging import Judged, sources_of
+from pktlab.columns.judging import Judged
 from pktlab.columns.lines import guessed_kinds
 from pktlab.columns.phrases import compile_looks
 from pktlab.columns.plan import plan_for_headers
@@ -61,10 +62,9 @@ def shaped_windows(
     tails = {kind: steps for kind in said if (steps := steps_of(kind)) is not None}
     plan = plan_for_headers(rules, said, guessed=guessed_kinds(bindings), tails=tails, names=ENDS)
     looks = compile_looks(rules, said, tails)
-    old, new = plan.places["ip.src"], plan.places["ipv6.src"]
     weights = np.random.default_rng(_SEED).integers(1 << 63, size=len(said) + 2, dtype=np.uint64) * 2 + 1
 
-    def work(walked: Walked) -> tuple[Array, Array, Array, Array]:
+    def work(walked: Walked) -> tuple[Array, Array, Array]:
         window = walked.window
         ends, is_odd = ends_of(walked)
         is_odd |= walked.exact | window.may_have_comments()
@@ -74,12 +74,12 @@ def shaped_windows(
             window.data, window.index.starts, window.index.captured, *walked.arrays, walked.count,
             *looks, np.empty(len(said) + 1, np.int64), is_odd,
         )  # fmt: skip
-        return ends, is_odd, _shapes(walked, len(said), weights), sources_of(old, new, walked)
+        return ends, is_odd, _shapes(walked, len(said), weights)
 
-    for walked, (ends, is_odd, shapes, sources) in Scan(reader, plan, work, threads=threads, read=read):
+    for walked, (ends, is_odd, shapes) in Scan(reader, plan, work, threads=threads, read=read):
         judged = Judged(
             walked.window, plan.protocols, is_odd, walked.verdicts, walked.found, walked.expected,
-            walked.codes, sources,
+            walked.codes, ends[flows.SRC_HIGH : flows.SRC_LOW + 1],
         )  # fmt: skip
         yield Shaped(judged, shapes, ends)
 

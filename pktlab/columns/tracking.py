@@ -14,12 +14,10 @@ from typing import Any
 import numpy as np
 
 from pktlab.columns import kernels_flows as kernel
-from pktlab.columns.plan import Place
-from pktlab.columns.scan import Walked
+from pktlab.columns.scan import IPV4_KEY, Walked, address_text
 from pktlab.columns.windows import NO_TIME, WINDOW_LEN, max_packets
 from pktlab.flows import Flow, FlowKey, FlowTable, Seen, Transport, tell_of_eviction, transports
 from pktlab.wire.dissection import Dissection
-from pktlab.wire.values import ipv4_text, ipv6_text
 
 __all__ = [
     "ENDS", "TRACKED", "Tracker", "ends_of", "key_of", "keys_of", "seen_of", "side_of", "sides_of", "told_of",
@@ -34,9 +32,6 @@ TRACKED = (*ENDS, "tcp.seq_raw", "tcp.ack_raw", "tcp.flags")
 """The fields that conversations are told by."""
 _PROTOCOLS = {"tcp": 1, "udp": 2}
 _SPARE = max_packets(WINDOW_LEN) + 1  # rows that are finished and not yet freed; more than a window has packets
-_IPV4 = 0xFFFF << 48
-"""First half of the key of an IPv4 address, which no unicast IPv6 address starts with."""
-_IPV4_KEY = _IPV4 - (1 << 64)
 
 
 def ends_of(walked: Walked) -> tuple[Array, Array]:
@@ -55,9 +50,10 @@ def ends_of(walked: Walked) -> tuple[Array, Array]:
             packets[kernel.SRCPORT][has] = values[has]
         dstport, has = walked.values(places[f"{protocol}.dstport"])
         packets[kernel.DSTPORT][has] = dstport[has]
-    packets[kernel.SRC_HIGH : kernel.SRC_LOW + 1], both = _addresses(walked, places["ip.src"], places["ipv6.src"])
-    packets[kernel.DST_HIGH : kernel.DST_LOW + 1], _ = _addresses(walked, places["ip.dst"], places["ipv6.dst"])
-    return packets, (headers > 1) | ((headers > 0) & both)
+    packets[kernel.SRC_HIGH : kernel.SRC_LOW + 1] = walked.addresses(places["ip.src"], places["ipv6.src"])
+    packets[kernel.DST_HIGH : kernel.DST_LOW + 1] = walked.addresses(places["ip.dst"], places["ipv6.dst"])
+    has_one = walked.payloads(places["ip.src"])[1] ^ walked.payloads(places["ipv6.src"])[1]
+    return packets, (headers > 1) | ((headers > 0) & ~has_one)
 
 
 def keys_of(walked: Walked) -> tuple[Array, Array]:
@@ -71,21 +67,13 @@ def keys_of(walked: Walked) -> tuple[Array, Array]:
     return packets, is_odd
 
 
-def _addresses(walked: Walked, old: list[Place], new: list[Place]) -> tuple[Array, Array]:
-    """Return the address of each packet in two halves, and whether there is not exactly one IP header that has it."""
-    by_ipv4, by_ipv6 = walked.halves(old, _IPV4_KEY), walked.halves(new, 0)
-    is_ipv4 = by_ipv4[0] != 0
-    has_ipv6 = walked.payloads(new)[1]
-    return np.where(is_ipv4, by_ipv4, by_ipv6), is_ipv4 == has_ipv6
-
-
 def key_of(packets: Array, place: int) -> FlowKey:
     """Return the ends of one of the packets that `ends_of` gives."""
     one = packets[:, place].tolist()
     return FlowKey(
         "tcp" if one[kernel.PROTOCOL] == kernel.TCP else "udp",
-        _text(one[kernel.SRC_HIGH], one[kernel.SRC_LOW]), one[kernel.SRCPORT],
-        _text(one[kernel.DST_HIGH], one[kernel.DST_LOW]), one[kernel.DSTPORT],
+        address_text(one[kernel.SRC_HIGH], one[kernel.SRC_LOW]), one[kernel.SRCPORT],
+        address_text(one[kernel.DST_HIGH], one[kernel.DST_LOW]), one[kernel.DSTPORT],
     )  # fmt: skip
 
 
@@ -222,8 +210,8 @@ class Tracker:
     def _flow(self, row: int) -> Flow:
         one = self._entries[row].tolist()
         ends = [
-            (_text(one[kernel.LEFT_HIGH], one[kernel.LEFT_LOW]), one[kernel.PORTS] >> 24),
-            (_text(one[kernel.RIGHT_HIGH], one[kernel.RIGHT_LOW]), one[kernel.PORTS] >> 8 & 0xFFFF),
+            (address_text(one[kernel.LEFT_HIGH], one[kernel.LEFT_LOW]), one[kernel.PORTS] >> 24),
+            (address_text(one[kernel.RIGHT_HIGH], one[kernel.RIGHT_LOW]), one[kernel.PORTS] >> 8 & 0xFFFF),
         ]
         protocol = "tcp" if one[kernel.PORTS] & 0xFF == kernel.TCP else "udp"
         first, second = ends[:: -1 if one[kernel.SIDE] else 1]
@@ -248,12 +236,5 @@ def _halves(address: str) -> tuple[int, int]:
     """Return an address as the kernel has it."""
     packed = ip_address(address).packed
     if len(packed) == 4:
-        return _IPV4_KEY, int.from_bytes(packed, "big")
+        return IPV4_KEY, int.from_bytes(packed, "big")
     return _signed(int.from_bytes(packed[:8], "big")), _signed(int.from_bytes(packed[8:], "big"))
-
-
-def _text(high: int, low: int) -> str:
-    """Return the address that two halves are."""
-    if high == _IPV4_KEY:
-        return ipv4_text(low.to_bytes(4, "big"))
-    return ipv6_text(b"".join((half & 0xFFFF_FFFF_FFFF_FFFF).to_bytes(8, "big") for half in (high, low)))
