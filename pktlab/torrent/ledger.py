@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Ledger", "Link", "Said", "Type", "ones"]
+__all__ = ["Address", "Ledger", "Link", "Said", "Type", "ones"]
 
 Address = tuple[str, int]
 """An IP address as text, and a port."""

@@ -2,7 +2,7 @@
 
 A `PeerConnection` reads each stream; what it tells is kept until a handshake says of which torrent it is. What the
 peers tell of each other beside that (PEX), and of what they share (metadata), goes to the swarm, and so does what they
-tell an HTTP tracker.
+tell trackers, the DHT, and their own network.
 
 Spec: BEP 3 (messages), BEP 9 (metadata), BEP 11 (PEX), BEP 54 (a piece is gone).
 """
@@ -14,13 +14,16 @@ from typing import Any
 
 from pktlab.flows.stream_table import Stream, Told
 from pktlab.flows.streams import Begin, Data, End, Event, Gap
-from pktlab.torrent.announces import Announces, contacts_of
+from pktlab.torrent.announces import Announces
 from pktlab.torrent.connection import PeerConnection
 from pktlab.torrent.events import Broken, Message, PeerEvent, Rule, Unknown, Violation
-from pktlab.torrent.ledger import Ledger, Link, Type
+from pktlab.torrent.ledger import Address, Ledger, Link, Type
+from pktlab.torrent.meeting import Meeting
 from pktlab.torrent.swarm import Swarm
+from pktlab.wire.apps.bittorrent.compact import Contact, contacts
 from pktlab.wire.apps.bittorrent.framing import BLOCK, HANDSHAKE
 from pktlab.wire.bencode import read_lax
+from pktlab.wire.bencoded import Value
 
 __all__ = ["Block", "Listener", "swarm_of"]
 
@@ -32,6 +35,8 @@ MESSAGE_HEAD_LEN, EXTENDED_HEAD_LEN = 5, 6
 EXTENDED = 20
 DATA = 1  # BEP 9: msg_type of a part of the metadata
 MAX_NAME = 64
+MAX_HIDDEN = 1 << 12
+"""Encrypted connections that are kept until it is known whose they are."""
 WRONG = frozenset({Rule.first, Rule.bitfield, Rule.piece, Rule.block})
 """What makes a message one that nobody would take at its word."""
 TOLD = frozenset(map(int, Type)) - {Type.bitfield, Type.piece}
@@ -64,10 +69,11 @@ class Listener:
         self.swarm, self.block = swarm, block
         self._open: dict[Stream, _Conversation] = {}
         self._nameless: list[_Conversation] = []
+        self._hidden: list[_Conversation] = []
 
     def read(self, capture: Any) -> Iterator[None]:
         """Hear a capture, of which nothing was read yet, a step at a time."""
-        for told in capture.streams():
+        for told in capture.streams(hear=Meeting(self.swarm).hear):
             self.hear(told)
             yield
 
@@ -84,8 +90,11 @@ class Listener:
 
     def _finish(self, conversation: _Conversation) -> None:
         conversation.finish()
-        if conversation.link is None and conversation.waiting:
-            self._nameless.append(conversation)
+        if conversation.link is None:
+            if conversation.waiting:
+                self._nameless.append(conversation)
+            elif conversation.connection.exchange is not None and len(self._hidden) < MAX_HIDDEN:
+                self._hidden.append(conversation)
 
     def end(self) -> Swarm:
         """Return the swarm when nothing more comes; connections whose torrent nobody named join the one they fit."""
@@ -93,6 +102,7 @@ class Listener:
             self._finish(conversation)
         self._open.clear()
         self._name_the_nameless()
+        self._name_the_hidden()
         return self.swarm
 
     def _name_the_nameless(self) -> None:
@@ -111,10 +121,29 @@ class Listener:
             self._join(conversation, "")
         self._nameless.clear()
 
+    def _name_the_hidden(self) -> None:
+        """Let what is encrypted join the one torrent that it was called for, whose peers announced themselves there."""
+        known = [*{**self.swarm.ledgers, **self.swarm.contacts}]
+        addresses = {info_hash: self._addresses(info_hash) for info_hash in known if info_hash}
+        ports = {info_hash: self._ports(info_hash) for info_hash in addresses}
+        for one in self._hidden:
+            key = one.stream.key
+            names = [name for name in addresses if key.src in addresses[name] and (key.dst, key.dstport) in ports[name]]
+            if len(names) == 1:
+                self._join(one, names[0])
+        self._hidden.clear()
+
+    def _ports(self, info_hash: str) -> set[Address]:
+        """Return the addresses at which peers of a torrent are called, or announce that they listen."""
+        links = self.swarm.ledgers[info_hash].links if info_hash in self.swarm.ledgers else ()
+        own = self.swarm.contacts_of(info_hash).own
+        announced = {(ip, port) for ip, ports in own.items() for port in ports}
+        return announced | {link.ends[1] for link in links if link.was_opened}
+
     def _addresses(self, info_hash: str) -> set[str]:
         """Return the IP addresses that take part in a torrent, or are said to."""
-        ends = {ip for link in self.swarm.ledgers[info_hash].links for ip, _ in link.ends}
-        return ends | set(self.swarm.contacts[info_hash].listening)
+        links = self.swarm.ledgers[info_hash].links if info_hash in self.swarm.ledgers else ()
+        return {ip for link in links for ip, _ in link.ends} | set(self.swarm.contacts_of(info_hash).listening)
 
     def _join(self, conversation: _Conversation, info_hash: str) -> None:
         self.swarm.joined[conversation.nickname] = info_hash
@@ -233,9 +262,11 @@ class _Conversation:
         if value is None:
             return
         if told.extension == "ut_pex":
-            listening = self.listener.swarm.contacts[self.ledger.info_hash].listening
-            for ip, port in contacts_of(value.string(b"added") or b"", value.string(b"added6") or b""):
-                listening[ip].add(port)
+            told_of = self.listener.swarm.contacts_of(self.ledger.info_hash)
+            for ip, port, _ in _listed(value, b"added"):
+                told_of.name(ip, port)
+            for ip, port, _ in _listed(value, b"dropped"):
+                told_of.drop(told.time_ns, (ip, port))
         elif value.integer(b"msg_type") == DATA:
             part, total = value.integer(b"piece"), value.integer(b"total_size")
             if part is not None and total is not None:
@@ -272,3 +303,10 @@ class _Conversation:
         link.is_over = all(self.connection.closed)
         link.closed_ns = max(link.closed_ns, self.closed_ns)
         self.ledger.say(link.closed_ns, link, 0, Type.closed)
+
+
+def _listed(value: Value, key: bytes) -> list[Contact]:
+    """Return the contacts that PEX lists under a key, of IPv4 and then of IPv6."""
+    return [
+        *contacts(value.string(key) or b""), *contacts(value.string(key + b"6") or b"", ipv6=True),
+    ]  # fmt: skip
