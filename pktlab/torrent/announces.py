@@ -54,9 +54,10 @@ class Announces:
         info_hash, port = told.get("info_hash", b""), _number(told.get("port", b""))
         if len(info_hash) == HASH_LEN and port:
             self.info_hash = info_hash.hex()
+            left = 0 if told.get("left") == b"0" else None
             event = told.get("event", b"").decode("ascii", "replace")
             told_of = self.swarm.contacts_of(self.info_hash)
-            told_of.announce(time_ns, (self.key.src, port), event, told.get("peer_id", b""))
+            told_of.announce(time_ns, (self.key.src, port), event, told.get("peer_id", b""), left)
 
     def end(self) -> None:
         """Read the answer, when all of it is there."""

@@ -23,6 +23,7 @@ class Contacts:
     listening : the same, and those that others name, who can be wrong: rtorrent 0.9.8 swaps the bytes in the DHT
     ids : ports by IP address and peer id, as peers announced themselves
     announced : when an address announced which event to a tracker: time in ns, address, event; without one once only
+    complete : when an address announced first that nothing is left to get, ns
     dropped : when a peer said by PEX that another one is gone: time in ns, address of that
 
     >>> told = Contacts()
@@ -35,6 +36,7 @@ class Contacts:
     listening: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     ids: dict[tuple[str, bytes], int] = field(default_factory=dict)
     announced: list[tuple[int, Address, str]] = field(default_factory=list)
+    complete: dict[Address, int] = field(default_factory=dict)
     dropped: list[tuple[int, Address]] = field(default_factory=list)
     _quiet: set[Address] = field(default_factory=set)
 
@@ -42,12 +44,16 @@ class Contacts:
         """Note that somebody says that a peer listens there; port 0 says nothing."""
         _add(self.listening, ip, port)
 
-    def announce(self, time_ns: int, address: Address, event: str = "", peer_id: bytes = b"") -> None:
-        """Note that a peer announced itself."""
+    def announce(
+        self, time_ns: int, address: Address, event: str = "", peer_id: bytes = b"", left: int | None = None
+    ) -> None:
+        """Note that a peer announced itself; `left` is what it has yet to get, bytes, None if it does not say."""
         self.name(*address)
         _add(self.own, *address)
         if peer_id and len(self.ids) < MAX_ADDRESSES:
             self.ids[address[0], peer_id] = address[1]
+        if left == 0 and len(self.complete) < MAX_ADDRESSES:
+            self.complete.setdefault(address, time_ns)
         if not event and address in self._quiet:
             return
         if len(self.announced) < MAX_TOLD:

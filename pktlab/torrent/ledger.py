@@ -70,6 +70,7 @@ class Link:
         (`was_opened` is False), of who was heard first and of the other
     opened_ns, closed_ns : first and last that was seen of it, ns since the epoch
     peer_ids, versions, ports : of both sides, as they say; an empty value if they did not say so
+    is_known : whether each way was heard from its handshake on
     missing : bytes that were not captured, of both ways
     unknown : bytes that are no message, of both ways; length : bytes of the streams, of both ways
     is_encrypted : begins with a key exchange (MSE); is_over : its end was seen; violations : of the protocol
@@ -88,9 +89,14 @@ class Link:
     missing: list[int] = field(default_factory=lambda: [0, 0])
     unknown: list[int] = field(default_factory=lambda: [0, 0])
     was_opened: bool = True
+    is_known: list[bool] = field(default_factory=lambda: [True, True])
     is_encrypted: bool = False
     is_over: bool = False
     violations: list[int] = field(default_factory=lambda: [0, 0])
+
+    def may_lack(self, way: int) -> bool:
+        """Tell whether a way said things that were not heard: before the capture began, or in bytes that it lacks."""
+        return not self.is_known[way] or self.missing[way] > 0
 
 
 class Ledger:

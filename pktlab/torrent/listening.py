@@ -9,14 +9,14 @@ Spec: BEP 3 (messages), BEP 9 (metadata), BEP 11 (PEX), BEP 54 (a piece is gone)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from pktlab.flows.stream_table import Stream, Told
 from pktlab.flows.streams import Begin, Data, End, Event, Gap
 from pktlab.torrent.announces import Announces
 from pktlab.torrent.connection import PeerConnection
-from pktlab.torrent.events import Broken, Message, PeerEvent, Rule, Unknown, Violation
+from pktlab.torrent.events import Broken, Entry, Message, PeerEvent, Rule, Unknown, Violation
 from pktlab.torrent.ledger import Address, Ledger, Link, Type
 from pktlab.torrent.meeting import Meeting
 from pktlab.torrent.swarm import Swarm
@@ -108,27 +108,26 @@ class Listener:
     def _name_the_nameless(self) -> None:
         """Let each join the torrent that its addresses take part in; whom it names may tell where others belong."""
         known = {info_hash: self._addresses(info_hash) for info_hash in self.swarm.ledgers}
+        announced = {name: set(told.listening) for name, told in self.swarm.contacts.items() if told.own}
         while fitting := [
-            (one, torrents[0])
-            for one in self._nameless
-            if len(torrents := [name for name, addresses in known.items() if one.addresses & addresses]) == 1
+            (one, name) for one in self._nameless if (name := _fitting(one.addresses, known, announced)) is not None
         ]:
             for conversation, info_hash in fitting:
                 self._nameless.remove(conversation)
                 self._join(conversation, info_hash)
-                known[info_hash] |= conversation.addresses
+                known.setdefault(info_hash, set()).update(conversation.addresses)
         for conversation in self._nameless:
             self._join(conversation, "")
         self._nameless.clear()
 
     def _name_the_hidden(self) -> None:
         """Let what is encrypted join the one torrent that it was called for, whose peers announced themselves there."""
-        known = [*{**self.swarm.ledgers, **self.swarm.contacts}]
-        addresses = {info_hash: self._addresses(info_hash) for info_hash in known if info_hash}
-        ports = {info_hash: self._ports(info_hash) for info_hash in addresses}
+        known = [name for name in {**self.swarm.ledgers, **self.swarm.contacts} if name]
+        addresses = {info_hash: self._addresses(info_hash) for info_hash in known}
+        ports = {info_hash: self._ports(info_hash) for info_hash in known}
         for one in self._hidden:
             key = one.stream.key
-            names = [name for name in addresses if key.src in addresses[name] and (key.dst, key.dstport) in ports[name]]
+            names = [name for name in known if key.src in addresses[name] and (key.dst, key.dstport) in ports[name]]
             if len(names) == 1:
                 self._join(one, names[0])
         self._hidden.clear()
@@ -151,6 +150,21 @@ class Listener:
         conversation.finish()
 
 
+def _fitting(ends: set[str], known: Mapping[str, set[str]], announced: Mapping[str, set[str]]) -> str | None:
+    """Return the one torrent of which an end takes part, or else of which both announced themselves or are named.
+
+    >>> _fitting({"a", "b"}, {"1": {"a"}, "2": {"c"}}, {"3": {"a", "b"}}), _fitting({"c"}, {}, {"3": {"c"}, "4": {"c"}})
+    ('1', None)
+    """
+    for names in (
+        [name for name, addresses in known.items() if ends & addresses],
+        [name for name, addresses in announced.items() if ends <= addresses],
+    ):
+        if names:
+            return names[0] if len(names) == 1 else None
+    return None
+
+
 class _Conversation:
     """One stream, and the link that it becomes when a handshake says of which torrent it is."""
 
@@ -162,7 +176,7 @@ class _Conversation:
         self.waiting: list[tuple[Any, ...]] = []
         self.announces: Announces | None = None
         self.opened_ns = self.closed_ns = 0
-        self.was_opened = False
+        self.begun = [False, False]
         self.length, self.missing, self.unknown, self.violations = [0, 0], [0, 0], [0, 0], [0, 0]
 
     @property
@@ -191,7 +205,8 @@ class _Conversation:
             self.missing[event.way] += event.length or 0
         elif not isinstance(event, End) or event.frame:
             self._time(event.time_ns)
-            self.was_opened = self.was_opened or (isinstance(event, Begin) and event.is_first)
+            if isinstance(event, Begin):
+                self.begun[event.way] |= event.is_first
         last: Message | None = None
         for told in self.connection.hear(event):
             if isinstance(told, Violation):
@@ -296,10 +311,11 @@ class _Conversation:
                 link.versions[way] = version[:MAX_NAME].decode("utf-8", errors="replace")
             if isinstance(port, int) and 0 < port < 1 << 16:
                 link.ports[way] = port
+            link.is_known[way] = side.entered in (Entry.handshake, Entry.exchange)
         link.length, link.missing, link.unknown = self.length, self.missing, self.unknown
         link.violations = self.violations
         link.is_encrypted = self.connection.exchange is not None
-        link.was_opened = self.was_opened
+        link.was_opened = all(self.begun)  # of one way alone it is not known whether it opens or answers
         link.is_over = all(self.connection.closed)
         link.closed_ns = max(link.closed_ns, self.closed_ns)
         self.ledger.say(link.closed_ns, link, 0, Type.closed)

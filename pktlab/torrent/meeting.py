@@ -79,7 +79,7 @@ class Meeting:
         self._ask(key, data[12:16], info_hash)
         if port:
             told = self.swarm.contacts_of(info_hash)
-            told.announce(time_ns, (key.src, port), EVENTS[said.event] if said.event else "", said.peer_id)
+            told.announce(time_ns, (key.src, port), EVENTS[said.event] if said.event else "", said.peer_id, said.left)
 
     def _announced(self, key: FlowKey, data: bytes) -> None:
         info_hash = self._asked.pop((key, data[4:8]), None)

@@ -30,6 +30,7 @@ class Peer:
     links : its connections, with its way of each; announced_ids : peer ids that it announced itself with
     had : the pieces that it had when it was first heard; held : since when it has each piece, ns, and whether its data
     were seen arriving; completed_ns : when the last missing piece arrived, None for who had everything or never has
+    has_told : it said itself what it has
     was_complete : it had everything when it was first heard
     requests : blocks asked for; endgame : those of them that were asked for elsewhere at that time, the first at
     endgame_ns; duplicates, wasted : blocks and bytes that it had already
@@ -42,6 +43,7 @@ class Peer:
     links: list[tuple[Link, int]] = field(default_factory=list)
     announced_ids: list[bytes] = field(default_factory=list)
     had: set[int] | None = None
+    has_told: bool = False
     held: dict[int, int] = field(default_factory=dict)
     completed_ns: int | None = None
     was_complete: bool = False

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from pktlab.torrent.contacts import Contacts
 from pktlab.torrent.geometry import Geometry
 from pktlab.torrent.ledger import Address, Ledger, Said, Type, ones
 from pktlab.torrent.peers import Peer, Transfer
@@ -30,12 +31,22 @@ class Replay:
     ----------
     ledger, geometry : what was said, and how the torrent is cut
     sides : the peers at both ends of each link, by its number
+    contacts : what peers announced of themselves
 
     >>> Replay(Ledger("00" * 20), Geometry(None, 0, 0), []).run()
     """
 
-    def __init__(self, ledger: Ledger, geometry: Geometry, sides: Sequence[tuple[Peer, Peer]]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        geometry: Geometry,
+        sides: Sequence[tuple[Peer, Peer]],
+        contacts: Contacts | None = None,
+    ) -> None:
         self.ledger, self.geometry, self.sides = ledger, geometry, sides
+        contacts = contacts or Contacts()
+        self.complete = contacts.complete
+        self.finished = {address: when for when, address, event in contacts.announced if event == "completed"}
         self.transfers: dict[tuple[Address, Address], Transfer] = {}
         self.got: defaultdict[Peer, set[tuple[int, int]]] = defaultdict(set)
         self.filled: defaultdict[Peer, Counter[int]] = defaultdict(Counter)
@@ -71,9 +82,17 @@ class Replay:
     def _first(self, peer: Peer, pieces: Iterable[int], time_ns: int) -> None:
         """Note what a peer says at the beginning of a connection; what it says so first, it had."""
         held = list(pieces)
-        if peer.had is None:
-            peer.had = set(held) - set(peer.held)
+        if not peer.has_told:
+            peer.had = {*(peer.had or ()), *(index for index in held if index not in peer.held)}
+            peer.has_told = True
         self._hold(peer, held, time_ns)
+
+    def _had(self, peer: Peer, piece: int, time_ns: int) -> None:
+        """Note that a peer has a piece, and that it had it from the start, unless it said what that was."""
+        if self.geometry.pieces is None or piece < self.geometry.pieces:
+            peer.held.setdefault(piece, time_ns)
+            if not peer.has_told:
+                peer.had = {*(peer.had or ()), piece}
 
     def _have(self, said: Said, speaker: Peer, _: Peer) -> None:
         self.again.pop((speaker, said.piece), None)
@@ -97,8 +116,10 @@ class Replay:
 
     # ---- what is asked for and sent
 
-    def _request(self, said: Said, taker: Peer, _: Peer) -> None:
+    def _request(self, said: Said, taker: Peer, giver: Peer) -> None:
         taker.requests += 1
+        if said.piece not in giver.held and self.ledger.links[said.link].may_lack(1 - said.way):
+            self._had(giver, said.piece, said.time_ns)  # it said so when nobody listened
         again = self.again.get((taker, said.piece))
         if again is not None:
             again.asked += (
@@ -135,8 +156,7 @@ class Replay:
         self._no_longer_asked(taker, said)
         now, length = said.time_ns, said.length
         if said.piece not in giver.held:  # who gives a piece had it, though that was not heard
-            giver.held[said.piece] = now
-            giver.had = {*(giver.had or ()), said.piece}
+            self._had(giver, said.piece, now)
         giver.bytes_up += length
         taker.bytes_down += length
         giver.up_ns = (giver.up_ns or (now, now))[0], now
@@ -173,10 +193,14 @@ class Replay:
         self.filled[taker][piece] = sum(again.came.values())
 
     def _complete(self, peer: Peer) -> None:
-        """Note when the last missing piece arrived."""
-        pieces = self.geometry.pieces
-        if pieces is None or len(peer.held) < pieces:
-            return
-        peer.was_complete = len(peer.had or ()) >= pieces
-        missing = [when for index, when in peer.held.items() if index not in (peer.had or ())]
-        peer.completed_ns = max(missing, default=None)
+        """Note when the last missing piece arrived; who announces that it has everything had what did not arrive."""
+        pieces, told_ns = self.geometry.pieces, self.complete.get(peer.address)
+        gained = [when for index, when in peer.held.items() if index not in (peer.had or ())]
+        is_told = told_ns is not None and max(gained, default=0) <= told_ns
+        if is_told:
+            unseen = {*range(pieces or 0)} - {*peer.held}
+            peer.held |= dict.fromkeys(sorted(unseen), told_ns)
+            peer.had = {*(peer.had or ()), *unseen}
+        if is_told if pieces is None else len(peer.held) >= pieces:
+            peer.completed_ns = max(gained, default=self.finished.get(peer.address))
+            peer.was_complete = peer.completed_ns is None

@@ -108,7 +108,7 @@ class Torrent:
         self._peers: dict[Address, Peer] = {}
         self.sides = self._meet()
         """The peers at both ends of each link, by its number."""
-        replay = Replay(ledger, self.geometry, self.sides)
+        replay = Replay(ledger, self.geometry, self.sides, self.contacts)
         replay.run()
         self.transfers = replay.transfers
         for peer in self.peers:
