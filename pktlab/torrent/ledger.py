@@ -148,6 +148,11 @@ class Ledger:
         self.say(time_ns, link, way, Type.bitfield, len(self.bitfields))
         self.bitfields.append(octets)
 
+    def speakers(self) -> set[tuple[int, int]]:
+        """Return which ways of which links said anything."""
+        heads = np.unique(np.array(self._heads, np.uint64).astype(np.int64)).tolist()
+        return {(head >> 16, head >> 8 & 0xFF) for head in heads if head & 0xFF != Type.closed}
+
     def said(self) -> Iterator[Said]:
         """Yield all messages in the order of time; those of one moment as they were written down."""
         times = np.array(self._times, np.int64)

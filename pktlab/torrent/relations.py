@@ -139,8 +139,9 @@ class _Reading:
             self._end_unchoked(link, way, self.torrent.ledger.links[link].closed_ns + 1, False)
         for link, way in list(self.interested):
             self._end_interested(link, way, self.torrent.ledger.links[link].closed_ns + 1, False)
+        peers = {*self.torrent.peers}
         return {
-            chooser: list(takers.values())
+            chooser: [relation for taker, relation in takers.items() if taker in peers]
             for chooser, takers in self.found.items()
-            if any(relation.unchoked for relation in takers.values())
+            if any(relation.unchoked for taker, relation in takers.items() if taker in peers)
         }

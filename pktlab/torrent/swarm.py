@@ -13,7 +13,6 @@ data were not seen, when it was announced.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
 from contextlib import suppress
 
 from pktlab.errors import WireError
@@ -141,7 +140,7 @@ class Torrent:
     # ---- who is who
 
     def _meet(self) -> list[tuple[Peer, Peer]]:
-        known = _Known(self.contacts, self.ledger.links)
+        known = _Known(self.contacts, self.ledger)
         ends = [(known.listening(link, 0), known.listening(link, 1)) for link in self.ledger.links]
         sides = [
             (self._at(one, link, 0), self._at(other, link, 1))
@@ -153,7 +152,10 @@ class Torrent:
             self._at(address)
         return sides
 
-    def _at(self, address: Address, link: Link | None = None, way: int = 0) -> Peer:
+    def _at(self, address: Address | None, link: Link | None = None, way: int = 0) -> Peer:
+        """Return the peer at an address, with one more connection; one that is on no list if there is no address."""
+        if address is None:
+            return Peer(link.ends[way] if link is not None else ("", 0))
         peer = self._peers.setdefault(address, Peer(address))
         if link is not None:
             peer.links.append((link, way))
@@ -181,7 +183,9 @@ class _Known:
     named : ports by IP address that somebody names
     """
 
-    def __init__(self, contacts: Contacts, links: Sequence[Link]) -> None:
+    def __init__(self, contacts: Contacts, ledger: Ledger) -> None:
+        links = ledger.links
+        self.speakers = ledger.speakers()
         self.called = defaultdict(set, {ip: set(ports) for ip, ports in contacts.own.items()})
         self.ids = dict(contacts.ids)
         self.named = contacts.listening
@@ -194,8 +198,11 @@ class _Known:
                     self.called[ip].add(port)
                     self.ids.setdefault((ip, link.peer_ids[way]), port)
 
-    def listening(self, link: Link, way: int) -> Address:
-        """Return where a side listens; if nothing tells, the first port that it called from stands for it."""
+    def listening(self, link: Link, way: int) -> Address | None:
+        """Return where a side listens; if nothing tells, the first port that it called from stands for it.
+
+        None of who shook hands and said no more, if it can be any of several: it may even be who it called.
+        """
         (ip, port), peer_id = link.ends[way], link.peer_ids[way]
         called, named = self.called.get(ip, set()), self.named.get(ip, set())
         is_its = link.transport == "utp" or (way == 1 and link.was_opened) or not link.ports[way]
@@ -208,4 +215,6 @@ class _Known:
         for ports in (called, named):
             if len(ports) == 1:
                 return ip, next(iter(ports))
+        if len({*called, *named}) > 1 and (link.number, way) not in self.speakers:
+            return None
         return ip, self._callers.setdefault((ip, peer_id[:CLIENT_LEN]), port)
