@@ -68,6 +68,16 @@ class Contacts:
         if len(self.dropped) < MAX_TOLD:
             self.dropped.append((time_ns, address))
 
+    def absorb(self, other: Contacts) -> None:
+        """Take over all that is told of another torrent, which is the same one."""
+        for mine, theirs in ((self.own, other.own), (self.listening, other.listening)):
+            for ip, ports in theirs.items():
+                mine[ip] |= ports
+        self.ids = other.ids | self.ids
+        self.complete = other.complete | self.complete
+        self.announced = sorted(self.announced + other.announced)
+        self.dropped = sorted(self.dropped + other.dropped)
+
 
 def _add(ports: defaultdict[str, set[int]], ip: str, port: int) -> None:
     """Add a port of an address, unless there are too many."""

@@ -148,6 +148,23 @@ class Ledger:
         self.say(time_ns, link, way, Type.bitfield, len(self.bitfields))
         self.bitfields.append(octets)
 
+    def absorb(self, other: Ledger) -> None:
+        """Take over all that another ledger has, whose links get the next numbers here."""
+        first = len(self.links)
+        for link in other.links:
+            link.number += first
+        self.links += other.links
+        heads = np.array(other._heads, np.uint64)
+        pieces = np.array(other._blocks[0], np.uint32)
+        pieces[heads & np.uint64(0xFF) == Type.bitfield] += np.uint32(len(self.bitfields))
+        self.bitfields += other.bitfields
+        self._times.extend(other._times)
+        self._heads.frombytes((heads + np.uint64(first << 16)).tobytes())
+        self._blocks[0].frombytes(pieces.tobytes())
+        self._blocks[1].extend(other._blocks[1])
+        self._blocks[2].extend(other._blocks[2])
+        self._order = None
+
     def speakers(self) -> set[tuple[int, int]]:
         """Return which ways of which links said anything."""
         heads = np.unique(np.array(self._heads, np.uint64).astype(np.int64)).tolist()

@@ -19,6 +19,7 @@ from pktlab.torrent.connection import PeerConnection
 from pktlab.torrent.events import Broken, Entry, Message, PeerEvent, Rule, Unknown, Violation
 from pktlab.torrent.ledger import Address, Ledger, Link, Type
 from pktlab.torrent.meeting import Meeting
+from pktlab.torrent.side import UPGRADE
 from pktlab.torrent.swarm import Swarm
 from pktlab.wire.apps.bittorrent.compact import Contact, contacts
 from pktlab.wire.apps.bittorrent.framing import BLOCK, HANDSHAKE
@@ -101,6 +102,7 @@ class Listener:
         for conversation in list(self._open.values()):
             self._finish(conversation)
         self._open.clear()
+        self.swarm.merge()
         self._name_the_nameless()
         self._name_the_hidden()
         return self.swarm
@@ -251,6 +253,10 @@ class _Conversation:
             self._extended(told)
         elif kind == HANDSHAKE and self.ledger is None:
             self.name(self.listener.swarm.ledger(told.fields[0].hex()))
+        elif kind == HANDSHAKE:
+            asker, answerer = self.connection.sides
+            if asker.reserved and asker.can(*UPGRADE) and answerer.info_hash:
+                self.listener.swarm.same(asker.info_hash.hex(), answerer.info_hash.hex())
 
     def _say(self, told: Message | Broken, kind: int, *numbers: Any) -> None:
         if self.ledger is None:
@@ -311,7 +317,8 @@ class _Conversation:
                 link.versions[way] = version[:MAX_NAME].decode("utf-8", errors="replace")
             if isinstance(port, int) and 0 < port < 1 << 16:
                 link.ports[way] = port
-            link.is_known[way] = side.entered in (Entry.handshake, Entry.exchange)
+            is_silent = self.begun[way] and not self.length[way]
+            link.is_known[way] = is_silent or side.entered in (Entry.handshake, Entry.exchange)
         link.length, link.missing, link.unknown = self.length, self.missing, self.unknown
         link.violations = self.violations
         link.is_encrypted = self.connection.exchange is not None

@@ -21,7 +21,7 @@ class _Again:
     whole_ns: int
     begins: set[int] = field(default_factory=set)
     asked: int = 0
-    came: dict[int, int] = field(default_factory=dict)
+    came: dict[int, tuple[int, Transfer]] = field(default_factory=dict)
 
 
 class Replay:
@@ -51,6 +51,7 @@ class Replay:
         self.got: defaultdict[Peer, set[tuple[int, int]]] = defaultdict(set)
         self.filled: defaultdict[Peer, Counter[int]] = defaultdict(Counter)
         self.announced: set[tuple[Peer, int]] = set()
+        self.interested: set[Peer] = set()
         self.again: dict[tuple[Peer, int], _Again] = {}  # pieces that are whole, and were not announced yet
         self.asked: defaultdict[tuple[Peer, int, int], set[int]] = defaultdict(set)
 
@@ -60,6 +61,7 @@ class Replay:
             Type.have: self._have, Type.bitfield: self._bitfield, Type.have_all: self._have_all,
             Type.have_none: self._have_none, Type.donthave: self._donthave, Type.request: self._request,
             Type.cancel: self._cancel, Type.reject: self._rejected, Type.piece: self._piece, Type.closed: self._closed,
+            Type.interested: self._interested,
         }  # fmt: skip
         handlers = {int(kind): handler for kind, handler in doing.items()}
         sides = self.sides
@@ -118,6 +120,7 @@ class Replay:
 
     def _request(self, said: Said, taker: Peer, giver: Peer) -> None:
         taker.requests += 1
+        self.interested.add(taker)
         if said.piece not in giver.held and self.ledger.links[said.link].may_lack(1 - said.way):
             self._had(giver, said.piece, said.time_ns)  # it said so when nobody listened
         again = self.again.get((taker, said.piece))
@@ -133,6 +136,9 @@ class Replay:
             taker.endgame += 1
             taker.endgame_ns = taker.endgame_ns or said.time_ns
         asked.add(said.link)
+
+    def _interested(self, said: Said, taker: Peer, _: Peer) -> None:
+        self.interested.add(taker)
 
     def _cancel(self, said: Said, taker: Peer, _: Peer) -> None:
         taker.cancels += 1
@@ -175,7 +181,7 @@ class Replay:
             taker.wasted += length
             again = self.again.get((taker, said.piece))
             if again is not None:
-                again.came[said.begin] = length
+                again.came[said.begin] = length, transfer
             return
         self.got[taker].add(block)
         self.filled[taker][said.piece] += length
@@ -190,17 +196,37 @@ class Replay:
         taker.failures.append((again.whole_ns, piece))
         taker.held.pop(piece, None)
         self.got[taker] = {block for block in self.got[taker] if block[0] != piece or block[1] in again.came}
-        self.filled[taker][piece] = sum(again.came.values())
+        self.filled[taker][piece] = sum(length for length, _ in again.came.values())
+        for length, transfer in again.came.values():  # they were not there already: those before were wrong
+            transfer.duplicates -= 1
+            taker.duplicates -= 1
+            taker.wasted -= length
 
     def _complete(self, peer: Peer) -> None:
         """Note when the last missing piece arrived; who announces that it has everything had what did not arrive."""
         pieces, told_ns = self.geometry.pieces, self.complete.get(peer.address)
-        gained = [when for index, when in peer.held.items() if index not in (peer.had or ())]
-        is_told = told_ns is not None and max(gained, default=0) <= told_ns
-        if is_told:
+        had = peer.had or set()
+        gained = {index: when for index, when in peer.held.items() if index not in had}
+        is_told = told_ns is not None and not any(
+            when > told_ns and self._arrived(peer, index) for index, when in gained.items()
+        )
+        if told_ns is not None and is_told:
             unseen = {*range(pieces or 0)} - {*peer.held}
             peer.held |= dict.fromkeys(sorted(unseen), told_ns)
-            peer.had = {*(peer.had or ()), *unseen}
+            peer.had = had = had | unseen | {index for index, when in gained.items() if when > told_ns}
+        elif self._wants_nothing(peer) and peer.bytes_up and len(peer.held) == pieces:
+            peer.had = had = {*peer.held}
         if is_told if pieces is None else len(peer.held) >= pieces:
-            peer.completed_ns = max(gained, default=self.finished.get(peer.address))
+            late = [when for index, when in gained.items() if index not in had]
+            peer.completed_ns = max(late, default=self.finished.get(peer.address))
             peer.was_complete = peer.completed_ns is None
+
+    def _arrived(self, peer: Peer, index: int) -> bool:
+        """Tell whether the whole of a piece was seen arriving."""
+        return self.filled[peer][index] >= self.geometry.length_of(index) > 0
+
+    def _wants_nothing(self, peer: Peer) -> bool:
+        """Tell whether a peer was never interested, and all of it was heard: a seed that hides what it has (BEP 16)."""
+        return peer not in self.interested and not any(
+            link.may_lack(way) or link.is_encrypted for link, way in peer.links
+        )

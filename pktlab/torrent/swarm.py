@@ -42,6 +42,7 @@ class Swarm:
         self.joined: dict[str, str] = {}
         """The info-hash that stands for each nickname of a stream whose torrent was not named."""
         self._parts: defaultdict[str, Parts] = defaultdict(Parts)
+        self._same: dict[str, str] = {}
 
     def ledger(self, info_hash: str) -> Ledger:
         """Return the ledger of a torrent, a new one if it is not known."""
@@ -71,6 +72,27 @@ class Swarm:
             found = parse_info(info, strict=False)
             if bytes.fromhex(info_hash) in found.wire_hashes:
                 self.metadata[info_hash] = found
+
+    def same(self, info_hash: str, other: str) -> None:
+        """Take it that two info-hashes are those of one torrent: a hybrid has one of each version (BEP 52)."""
+        if info_hash != other and len(self._same) < MAX_TORRENTS:
+            self._same[other] = info_hash
+
+    def merge(self) -> None:
+        """Make one of the torrents that are the same, under the hash of version 1; `joined` tells the other one."""
+        for info_hash, found in list(self.metadata.items()):
+            for one in found.wire_hashes[1:]:
+                self.same(found.wire_hashes[0].hex(), one.hex())
+            self.metadata.setdefault(self._same.get(info_hash, info_hash), found)
+        for other, info_hash in self._same.items():
+            if info_hash in self._same:  # said to be of both versions, so of neither
+                continue
+            if (ledger := self.ledgers.pop(other, None)) is not None:
+                self.ledger(info_hash).absorb(ledger)
+                self.joined[other] = info_hash
+            if (told := self.contacts.pop(other, None)) is not None:
+                self.contacts_of(info_hash).absorb(told)
+        self._same.clear()
 
     def torrents(self) -> list[Torrent]:
         """Return what the torrents did, in the order in which they were met."""
