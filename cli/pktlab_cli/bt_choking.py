@@ -101,13 +101,15 @@ def _lines(torrent: Torrent, found: Choking, quiet: bool, out: Printer) -> Itera
 def _row(chooser: Chooser, names: dict[Peer, str]) -> tuple[str, ...]:
     return (
         names[chooser.peer], chooser.peer.name, escape(chooser.peer.client),
-        "-" if chooser.slots is None else str(chooser.slots), _period(chooser.period), _period(chooser.optimistic),
+        "-" if chooser.slots is None else str(chooser.slots), _period(chooser.period, chooser.distances[0]),
+        _period(chooser.optimistic, chooser.distances[1]),
         _share(chooser.score), _share(chooser.random), f"{chooser.n}",
     )  # fmt: skip
 
 
-def _period(period: Period | None) -> str:
-    return "-" if period is None else f"{period.seconds:.1f} s"
+def _period(period: Period | None, distances: int) -> str:
+    """Return a period, and how many of the distances it explains; only how many there are if it is not known."""
+    return f"- ({distances})" if period is None else f"{period.seconds:.1f} s ({period.hits} of {period.n})"
 
 
 def _share(value: float | None) -> str:

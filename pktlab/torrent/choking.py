@@ -35,6 +35,10 @@ WINDOW_NS = 20 * NS_PER_S
 BEST = 4
 USUAL_S = 10.0
 """The period of rounds where none can be inferred."""
+MOSTLY = 0.75
+"""Share of rounds with just one unearned unchoke, of a peer of which nothing but its optimistic slot is seen."""
+SLOWER = 1.5
+"""How many periods of rounds the period of optimistic unchokes has at least."""
 KEPT = 1.2
 """For how many periods an optimistic unchoke lasts at least."""
 
@@ -81,6 +85,12 @@ class Chooser:
     period: Period | None = None
     optimistic: Period | None = None
     samples: list[Sample] = field(default_factory=list)
+    only_rotates: bool = False
+
+    @property
+    def distances(self) -> tuple[int, int]:
+        """How many distances there are between rounds, and between optimistic unchokes, that a period may explain."""
+        return max(len(self.rounds_ns) - 1, 0), max(len(self.rotations_ns) - 1, 0)
 
     @property
     def n(self) -> int:
@@ -99,8 +109,12 @@ class Chooser:
 
     @property
     def rounds_ns(self) -> list[int]:
-        """When it unchoked somebody in a round; a choke that comes alone waited behind what was being sent."""
-        return [one.time_ns for one in self.decisions if one.kind == "round" and one.unchoked]
+        """When it unchoked somebody in a round; a choke that comes alone waited behind what was being sent.
+
+        Of who does nothing visible but rotate the optimistic slot, what it does beside that.
+        """
+        rounds = [one for one in self.decisions if one.kind == "round" and one.unchoked]
+        return [one.time_ns for one in rounds if not (self.only_rotates and one.optimistic)]
 
     @property
     def rotations_ns(self) -> list[int]:
@@ -135,23 +149,43 @@ def choking_of(torrent: Torrent) -> Choking:
     for chooser in choosers:
         chooser.slots = _slots(chooser.relations)
         chooser.decisions = list(_decisions(chooser))
+        chooser.only_rotates = _only_rotates(chooser)
+        if chooser.only_rotates:
+            chooser.decisions = [replace(one, optimistic=_unearned(chooser, one)) for one in chooser.decisions]
         chooser.period = infer_period([chooser.rounds_ns])
         by_client[chooser.peer.client].append(chooser)
-    periods = {}
-    for client, same in by_client.items():
-        rounds = infer_period([one.rounds_ns for one in same])
+    return Choking(choosers, {client: _look_closer(same) for client, same in by_client.items()})
+
+
+def _look_closer(same: Sequence[Chooser]) -> tuple[Period | None, Period | None]:
+    """Find what takes the period of rounds, of peers with one client; return that and that of optimistic unchokes.
+
+    What all of them show together is what each of them is held against: it has its own period where enough fits.
+    """
+    rounds = infer_period([one.rounds_ns for one in same])
+    for chooser in same:
+        if rounds is not None:
+            chooser.period = infer_period([chooser.rounds_ns], near=rounds.seconds)
+        _look_at(chooser, chooser.period or rounds)
+    turns = _slower(infer_period([one.rotations_ns for one in same]), rounds)
+    if turns is not None:
         for chooser in same:
-            _look_closer(chooser, chooser.period or rounds)
-        periods[client] = rounds, infer_period([one.rotations_ns for one in same])
-    return Choking(choosers, periods)
+            chooser.optimistic = infer_period([chooser.rotations_ns], near=turns.seconds)
+    return rounds, turns
 
 
-def _look_closer(chooser: Chooser, period: Period | None) -> None:
-    """Find what takes the period of rounds: the optimistic unchokes, and the moments to look at."""
+def _look_at(chooser: Chooser, period: Period | None) -> None:
+    """Find the optimistic unchokes of a peer, and the moments to look at."""
     seconds = period.seconds if period else USUAL_S
-    chooser.decisions = [replace(one, optimistic=_optimistic(chooser, one, seconds)) for one in chooser.decisions]
-    chooser.optimistic = infer_period([chooser.rotations_ns])
+    if not chooser.only_rotates:
+        chooser.decisions = [replace(one, optimistic=_optimistic(chooser, one, seconds)) for one in chooser.decisions]
+    chooser.optimistic = _slower(infer_period([chooser.rotations_ns]), chooser.period)
     chooser.samples = list(_samples(chooser, seconds))
+
+
+def _slower(turns: Period | None, rounds: Period | None) -> Period | None:
+    """Return the period of optimistic unchokes; None if it is that of rounds: then nothing tells them apart."""
+    return None if turns and rounds and turns.seconds < SLOWER * rounds.seconds else turns
 
 
 # ---- slots
@@ -226,6 +260,26 @@ def _optimistic(chooser: Chooser, decision: Decision, period_s: float) -> tuple[
         if one.taker in decision.unchoked and one.taker not in decision.choked and one not in earned
         if one.is_interested(later) and _is_kept(one, now, later)
     )  # fmt: skip
+
+
+def _unearned(chooser: Chooser, decision: Decision) -> tuple[Peer, ...]:
+    """Return whom a leecher unchoked in a round though enough others gave more."""
+    if decision.kind != "round" or not chooser.peer.is_leecher(decision.time_ns):
+        return ()
+    best = {one.taker for one in _best(chooser, decision.time_ns, max((chooser.slots or BEST) - 1, 1))}
+    return tuple(one for one in decision.unchoked if one not in best and one not in decision.choked)
+
+
+def _only_rotates(chooser: Chooser) -> bool:
+    """Tell whether nearly all that is visible of a chooser's rounds is one peer unchoked that had not earned it.
+
+    Where rates hardly change, rounds change nothing: what is seen then is the optimistic slot alone. One that turned
+    faster than rates are measured would give nobody the time to earn anything: that is rounds.
+    """
+    found = [(one, len(_unearned(chooser, one))) for one in chooser.decisions if one.kind == "round" and one.unchoked]
+    turns = infer_period([[one.time_ns for one, count in found if count == 1]])
+    is_slow = turns is not None and turns.seconds * NS_PER_S > WINDOW_NS
+    return is_slow and sum(count == 1 for _, count in found) >= MOSTLY * len(found)
 
 
 def _is_kept(relation: Relation, now: int, later: int) -> bool:

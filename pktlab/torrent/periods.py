@@ -16,6 +16,7 @@ LEAST_S, MOST_S = 4.0, 70.0
 MOST_TURNS = 6
 """Multiples of the period between two moments that still tell something about it."""
 LEAST_HITS = 3
+"""Distances that a period has to explain at least."""
 SURE = 0.05
 """How likely it may be at most that chance alone explains as much, of all the periods that could be tried."""
 
@@ -28,7 +29,7 @@ class Period(NamedTuple):
     n: int
 
 
-def infer_period(groups: Sequence[Sequence[int]]) -> Period | None:
+def infer_period(groups: Sequence[Sequence[int]], *, near: float | None = None) -> Period | None:
     """Return the period that the distances between neighbours in each group are multiples of; None if none stands out.
 
     Of all periods that one wins of which chance would explain as much least likely: half a period explains the same
@@ -37,6 +38,7 @@ def infer_period(groups: Sequence[Sequence[int]]) -> Period | None:
     Parameters
     ----------
     groups : moments in ns, each group in order and of one clock
+    near : only a period within a twentieth of this one, s, which others tell: so chance has one try
 
     >>> infer_period([[0, 10_020_000_000, 30_010_000_000, 31_500_000_000, 41_530_000_000, 51_500_000_000]])
     Period(seconds=10.0, hits=4, n=4)
@@ -48,9 +50,14 @@ def infer_period(groups: Sequence[Sequence[int]]) -> Period | None:
     candidates = {gap / turns for gap in gaps for turns in range(1, MOST_TURNS + 1) if LEAST_S <= gap / turns <= MOST_S}
     if not candidates:
         return None
+    if near is not None:
+        candidates = {one for one in candidates if abs(one - near) <= near / 20}
+        if not candidates:
+            return None
+    tries = 1.0 if near is not None else (MOST_S - LEAST_S) / (2 * NEAR_S)
     chance, best = min((_by_chance(gaps, period), period) for period in candidates)
     hits = [gap for gap in gaps if _is_multiple(gap, best)]
-    if chance * (MOST_S - LEAST_S) / (2 * NEAR_S) > SURE or len(hits) < LEAST_HITS:
+    if chance * tries > SURE or len(hits) < LEAST_HITS:
         return None
     turns = sum(max(round(gap / best), 1) for gap in hits)
     return Period(round(sum(hits) / turns, 1), len(hits), len(gaps))

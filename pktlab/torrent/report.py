@@ -127,6 +127,8 @@ def _chooser(chooser: Chooser) -> dict[str, Any]:
         "slots": chooser.slots,
         "period": _period(chooser.period),
         "optimistic_period": _period(chooser.optimistic),
+        "distances": chooser.distances[0],
+        "optimistic_distances": chooser.distances[1],
         "score": _rounded(chooser.score),
         "random": _rounded(chooser.random),
         "n": chooser.n,

@@ -97,6 +97,9 @@ def test_the_ten_and_the_thirty_seconds_of_the_shipped_swarm(trading: Any) -> No
     assert turns is not None
     assert (abs(rounds.seconds - 10) < 0.3, abs(turns.seconds - 30) < 0.5) == (True, True)
     assert {chooser.slots for chooser in found.choosers} == {4}
+    own = [chooser.period for chooser in found.choosers if chooser.period is not None]
+    assert len(own) >= 5
+    assert all(abs(one.seconds - 10) < 0.3 for one in own)
     total = found.total
     assert total.score is not None
     assert total.random is not None
@@ -174,6 +177,56 @@ def test_the_period_is_found_whatever_it_is() -> None:
         (chooser,) = choking_of(simulated(any_four, 400, step)).choosers
         assert chooser.period is not None
         assert abs(chooser.period.seconds - step) < 0.2
+
+
+def reciprocal(step: int, turn: int, seconds: int, seed: int) -> Torrent:
+    """Return a torrent in which one leecher has three slots for the best and one that it turns; rates hardly change."""
+    dice, others = random.Random(seed), 9
+    ledger = Ledger("cd" * 20)
+    links = [ledger.link("tcp", (("192.0.2.1", 6881), (f"192.0.2.{n + 10}", 6881)), 0) for n in range(others)]
+    for link in links:
+        ledger.say(1, link, 1, Type.interested)
+        ledger.say(1, link, 0, Type.have_none)
+    ledger.say(2, links[0], 1, Type.have, 200)
+    rates = [dice.randint(2, 8) for _ in links]
+    given = [[0] * 20 for _ in links]
+    unchoked: set[int] = set()
+    lucky = -1
+    for second in range(1, seconds):
+        for number, link in enumerate(links):
+            blocks = rates[number] if number in unchoked or dice.random() < 0.35 else 0
+            given[number] = [*given[number][1:], blocks]
+            for part in range(blocks):
+                ledger.say(second * S + part, link, 1, Type.piece, second % 200, (number * 10 + part) * BLOCK, BLOCK)
+        if second % step == 0:
+            ranked = sorted(range(others), key=lambda number: -sum(given[number]))
+            if second % turn == 0 or lucky < 0:
+                lucky = dice.choice([one for one in ranked[3:] if one != lucky])
+            wanted = {lucky, *[one for one in ranked if one != lucky][:3]}
+            for number in sorted(unchoked - wanted):
+                ledger.say(second * S + dice.randrange(S // 3), links[number], 0, Type.choke)
+            for number in sorted(wanted - unchoked):
+                ledger.say(second * S + dice.randrange(S // 4), links[number], 0, Type.unchoke)
+            unchoked = wanted
+    return Torrent(ledger)
+
+
+@pytest.mark.parametrize(("step", "turn"), [(10, 30), (10, 40), (15, 30), (15, 45)])
+def test_an_optimistic_slot_that_is_all_there_is_to_see_is_no_round(step: int, turn: int) -> None:
+    """Where the best stay the best, rounds change nothing: what is seen is the rotation."""
+    for seed in range(2):
+        (chooser,) = choking_of(reciprocal(step, turn, 600, seed)).choosers
+        assert chooser.slots == 4
+        assert chooser.optimistic is not None
+        assert abs(chooser.optimistic.seconds - turn) < 0.5
+        assert chooser.optimistic.n <= chooser.distances[1]
+        assert chooser.period is None or chooser.period.seconds < turn / 1.5
+
+
+def test_what_a_client_shows_is_what_each_of_its_peers_is_held_against() -> None:
+    moments = [round(second * S) for second in (16.1, 20.1, 24.1, 48.1, 56.1, 80.2, 103.2, 119.2)]
+    assert [infer_period([moments]), infer_period([moments], near=8.0)] == [(4.0, 6, 7), (8.0, 4, 7)]
+    assert infer_period([moments], near=11.0) is None
 
 
 def test_moments_without_a_rhythm_have_no_period() -> None:
