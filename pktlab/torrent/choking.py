@@ -19,7 +19,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from pktlab.torrent.periods import Period, infer_period
+from pktlab.torrent.periods import Period, infer_period, infer_rhythms
 from pktlab.torrent.relations import Relation, relations_of
 from pktlab.torrent.swarm import Peer, Torrent
 
@@ -76,7 +76,10 @@ class Sample:
 
 @dataclass(eq=False)
 class Chooser:
-    """One peer's choices; `slots` and the periods are None where there is too little to infer them from."""
+    """One peer's choices; `slots` and the periods are None where there is too little to infer them from.
+
+    is_told_apart : which unchokes are optimistic is told by when they come, not by what the taker gave
+    """
 
     peer: Peer
     relations: list[Relation]
@@ -85,7 +88,7 @@ class Chooser:
     period: Period | None = None
     optimistic: Period | None = None
     samples: list[Sample] = field(default_factory=list)
-    only_rotates: bool = False
+    is_told_apart: bool = False
 
     @property
     def distances(self) -> tuple[int, int]:
@@ -111,10 +114,10 @@ class Chooser:
     def rounds_ns(self) -> list[int]:
         """When it unchoked somebody in a round; a choke that comes alone waited behind what was being sent.
 
-        Of who does nothing visible but rotate the optimistic slot, what it does beside that.
+        Where they are told apart, optimistic unchokes are left out.
         """
         rounds = [one for one in self.decisions if one.kind == "round" and one.unchoked]
-        return [one.time_ns for one in rounds if not (self.only_rotates and one.optimistic)]
+        return [one.time_ns for one in rounds if not (self.is_told_apart and one.optimistic)]
 
     @property
     def rotations_ns(self) -> list[int]:
@@ -149,8 +152,8 @@ def choking_of(torrent: Torrent) -> Choking:
     for chooser in choosers:
         chooser.slots = _slots(chooser.relations)
         chooser.decisions = list(_decisions(chooser))
-        chooser.only_rotates = _only_rotates(chooser)
-        if chooser.only_rotates:
+        chooser.is_told_apart = _only_rotates(chooser)
+        if chooser.is_told_apart:
             chooser.decisions = [replace(one, optimistic=_unearned(chooser, one)) for one in chooser.decisions]
         chooser.period = infer_period([chooser.rounds_ns])
         by_client[chooser.peer.client].append(chooser)
@@ -162,8 +165,14 @@ def _look_closer(same: Sequence[Chooser]) -> tuple[Period | None, Period | None]
 
     What all of them show together is what each of them is held against: it has its own period where enough fits.
     """
-    rounds = infer_period([one.rounds_ns for one in same])
-    for chooser in same:
+    rounds, out_of_step = infer_rhythms([one.rounds_ns for one in same])
+    for chooser, moments in zip(same, out_of_step, strict=True):
+        if any(out_of_step) and not chooser.is_told_apart:
+            chooser.is_told_apart = True
+            chooser.decisions = [
+                replace(one, optimistic=one.unchoked if one.kind == "round" and one.time_ns in moments else ())
+                for one in chooser.decisions
+            ]
         if rounds is not None:
             chooser.period = infer_period([chooser.rounds_ns], near=rounds.seconds)
         _look_at(chooser, chooser.period or rounds)
@@ -177,7 +186,7 @@ def _look_closer(same: Sequence[Chooser]) -> tuple[Period | None, Period | None]
 def _look_at(chooser: Chooser, period: Period | None) -> None:
     """Find the optimistic unchokes of a peer, and the moments to look at."""
     seconds = period.seconds if period else USUAL_S
-    if not chooser.only_rotates:
+    if not chooser.is_told_apart:
         chooser.decisions = [replace(one, optimistic=_optimistic(chooser, one, seconds)) for one in chooser.decisions]
     chooser.optimistic = _slower(infer_period([chooser.rotations_ns]), chooser.period)
     chooser.samples = list(_samples(chooser, seconds))

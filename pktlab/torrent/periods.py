@@ -7,7 +7,7 @@ from itertools import pairwise
 from math import comb
 from typing import NamedTuple
 
-__all__ = ["Period", "infer_period"]
+__all__ = ["Period", "Rhythms", "infer_period", "infer_rhythms"]
 
 NS_PER_S = 1_000_000_000
 NEAR_S = 0.35
@@ -19,6 +19,12 @@ LEAST_HITS = 3
 """Distances that a period has to explain at least."""
 SURE = 0.05
 """How likely it may be at most that chance alone explains as much, of all the periods that could be tried."""
+
+
+FAST_S = 7.5
+"""Below this a period is looked at again, s."""
+ON_BEAT, BEAT_S = 0.65, 0.6
+"""Share of all moments that are in step with the first rhythm of two, and how far from it one may be, s."""
 
 
 class Period(NamedTuple):
@@ -61,6 +67,41 @@ def infer_period(groups: Sequence[Sequence[int]], *, near: float | None = None) 
         return None
     turns = sum(max(round(gap / best), 1) for gap in hits)
     return Period(round(sum(hits) / turns, 1), len(hits), len(gaps))
+
+
+class Rhythms(NamedTuple):
+    """A period, and the moments of each group that are out of step with it, if something slower goes on beside it."""
+
+    first: Period | None
+    second: tuple[frozenset[int], ...]
+
+
+def infer_rhythms(groups: Sequence[Sequence[int]]) -> Rhythms:
+    """Return the period of moments; where it is a fast one, see whether it is a slower one with something between.
+
+    Of rounds every 10 s, and something else every 20 s in the middle between two of them, all distances are multiples
+    of 5 s. Nobody should choke that often (BEP 3: once in ten seconds), and if it were so, half of the moments would be
+    in step with twice the period. Of two rhythms most are.
+
+    >>> groups = [[round(one * 1e9) for one in (10, 15, 20, 30, 35, 40, 50, 55, 60, 70, 80, 90)]]
+    >>> first, (second,) = infer_rhythms(groups)
+    >>> infer_period(groups).seconds, first.seconds, sorted(second)
+    (5.0, 10.0, [15000000000, 35000000000, 55000000000])
+    """
+    alone = infer_period(groups)
+    if alone is not None and alone.seconds < FAST_S:
+        beats = [_on_beat(group, 2 * alone.seconds) for group in groups]
+        first = infer_period([sorted(one) for one in beats], near=2 * alone.seconds)
+        if first is not None and sum(map(len, beats)) >= ON_BEAT * sum(map(len, groups)):
+            return Rhythms(first, tuple(frozenset(group) - beat for group, beat in zip(groups, beats, strict=True)))
+    return Rhythms(alone, tuple(frozenset() for _ in groups))
+
+
+def _on_beat(moments: Sequence[int], period: float) -> set[int]:
+    """Return those that most of them are in step with."""
+    step, near = period * NS_PER_S, BEAT_S * NS_PER_S
+    beats = [{one for one in moments if min((one - start) % step, (start - one) % step) <= near} for start in moments]
+    return max(beats, key=len, default=set())
 
 
 def _is_multiple(gap: float, period: float) -> bool:

@@ -17,7 +17,7 @@ from pktlab.torrent.choking import choking_of
 from pktlab.torrent.connection import PeerConnection
 from pktlab.torrent.events import Message
 from pktlab.torrent.ledger import Ledger, Type
-from pktlab.torrent.periods import infer_period
+from pktlab.torrent.periods import infer_period, infer_rhythms
 from pktlab.torrent.rarest import rarest_of
 from pktlab.torrent.report import choking_document, rarest_document
 from pktlab.torrent.swarm import Torrent
@@ -227,6 +227,26 @@ def test_what_a_client_shows_is_what_each_of_its_peers_is_held_against() -> None
     moments = [round(second * S) for second in (16.1, 20.1, 24.1, 48.1, 56.1, 80.2, 103.2, 119.2)]
     assert [infer_period([moments]), infer_period([moments], near=8.0)] == [(4.0, 6, 7), (8.0, 4, 7)]
     assert infer_period([moments], near=11.0) is None
+
+
+def test_two_rhythms_out_of_step_are_not_one_that_is_faster() -> None:
+    dice = random.Random(4)
+
+    def moments(period: float, share: float, phase: float) -> list[float]:
+        return [phase + count * period for count in range(1, int(180 / period)) if dice.random() < share]
+
+    for rounds, turns, between in ((10, 20, 5), (10, 30, 5), (12, 36, 6)):
+        groups = [
+            sorted(round(one * S) for one in {*moments(rounds, 0.9, 0), *moments(turns, 0.6, between)})
+            for _ in range(6)
+        ]  # fmt: skip
+        first, out_of_step = infer_rhythms(groups)
+        assert first is not None
+        assert abs(first.seconds - rounds) < 0.2
+        assert all(one % (rounds * S) for some in out_of_step for one in some)
+    fast, _ = infer_rhythms([sorted(round(one * S) for one in moments(5, 0.7, 0)) for _ in range(6)])
+    assert fast is not None
+    assert fast.seconds == 5.0
 
 
 def test_moments_without_a_rhythm_have_no_period() -> None:
