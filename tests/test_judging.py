@@ -11,7 +11,7 @@ import pktlab
 from pktlab.health import Health
 from pktlab.judging import judge_capture
 
-PARTS = 16
+PARTS = 64
 
 
 def document(path: Path, exact_first: int, limit: int, threads: int = 1) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def test_a_large_capture_is_judged_on_every_thread(first_light: Path, tmp_path: 
     from pktlab.capture import open_writer
 
     with open_writer(large) as writer:
-        for _ in range(400):
+        for _ in range(120):
             for record in packets:
                 writer.write(record)
     assert document(large, 1000, 1000, threads=2) == document(large, 1 << 40, 1000)

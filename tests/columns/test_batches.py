@@ -15,9 +15,12 @@ from pktlab.columns.batches import VERDICTS, Batch, Columns
 from pktlab.columns.filters.occurrences import Moments, Occurrences
 from pktlab.columns.registry import registry
 
+from ..agreement.capfiles import write_pcapng
+from ..agreement.samples import corpus_packets, needs_corpus
+
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = os.environ.get("PKTLAB_CORPUS")
-PARTS = 16
+PARTS = 64
 NAMES = [
     "frame.number", "frame.len", "frame.cap_len", "frame.time_epoch", "frame.time_relative", "frame.time_delta",
     "frame.interface_id", "frame.comment", "eth.src", "eth.dst", "eth.type", "eth.len", "vlan.id", "vlan.etype",
@@ -100,7 +103,14 @@ def test_columns_of_first_light_are_what_the_exact_reader_says(threads: int) -> 
     assert differences(ROOT / "pcaps" / "first-light.pcapng", NAMES, threads) == []
 
 
-@pytest.mark.skipif(CORPUS is None, reason="PKTLAB_CORPUS is not set")
+@needs_corpus
+def test_columns_of_the_start_of_every_capture(tmp_path: Path) -> None:
+    path = tmp_path / "starts.pcapng"
+    write_pcapng(path, corpus_packets(common=1, rare=4))
+    assert differences(path, NAMES) == []
+
+
+@needs_corpus
 @pytest.mark.parametrize("part", [pytest.param(n, marks=[pytest.mark.thorough] if n else []) for n in range(PARTS)])
 def test_columns_of_the_corpus_are_what_the_exact_reader_says(part: int) -> None:
     assert [one for path in corpus()[part::PARTS] for one in differences(path, NAMES)] == []
