@@ -14,7 +14,11 @@ from pktlab.capture import open_capture
 from pktlab.columns.batches import VERDICTS, Batch, Columns
 from pktlab.columns.filters.occurrences import Moments, Occurrences
 from pktlab.columns.registry import registry
+from pktlab.wire import build
+from pktlab.wire.ipv4 import Ip
+from pktlab.wire.tcp import Tcp
 
+from ..agreement.capfiles import Packet as Bytes
 from ..agreement.capfiles import write_pcapng
 from ..agreement.samples import corpus_packets, needs_corpus
 
@@ -101,6 +105,15 @@ def differences(path: Path, names: list[str], threads: int = 1) -> list[str]:
 @pytest.mark.parametrize("threads", [1, 2])
 def test_columns_of_first_light_are_what_the_exact_reader_says(threads: int) -> None:
     assert differences(ROOT / "pcaps" / "first-light.pcapng", NAMES, threads) == []
+
+
+def test_several_bits_of_a_truth_are_one(tmp_path: Path) -> None:
+    path, ends = tmp_path / "reserved.pcapng", Ip(src="192.0.2.1", dst="192.0.2.2", proto=6)
+    segments = [build(ends, Tcp(srcport=1, dstport=2, flags=bits << 9)) for bits in range(8)]
+    write_pcapng(path, [Bytes(101, data, len(data)) for data in segments])
+    assert differences(path, ["tcp.flags", "tcp.flags.res"]) == []
+    batches = Columns(["tcp.flags.res"]).read(open_capture(path), lambda _: None)
+    assert [value for batch, _ in batches for value in batch.values["tcp.flags.res"]] == [0, *[1] * 7]
 
 
 @needs_corpus
