@@ -126,7 +126,7 @@ def columns_in(query: str, known: Registry, usual: Sequence[str]) -> list[str]:
         why = parsed["error_message"]
         raise QueryError("SQL: " + ("only SELECT is possible" if "SELECT" in why else _line(why)))
     if len(parsed["statements"]) != 1:
-        raise QueryError("SQL: one SELECT at a time")
+        raise QueryError("SQL: " + ("one SELECT at a time" if parsed["statements"] else "there is nothing in it"))
     found: dict[str, None] = {}
     for node in _nodes(parsed):
         if node.get("class") == "STAR":

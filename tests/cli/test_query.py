@@ -153,6 +153,7 @@ class TestErrors:
             ("copy packets to 'x.csv'", "only SELECT is possible"),
             ("set memory_limit = '9GB'", "only SELECT is possible"),
             ("select 1; select 2", "one SELECT at a time"),
+            ("", "SQL: there is nothing in it"),
             ("select * from read_text('/etc/passwd')", "disabled by configuration"),
             ("select * from '/etc/passwd.csv'", "disabled by configuration"),
             ("select cast(ip.src as int) from packets", "Could not convert string '192.0.2.1'"),
