@@ -124,6 +124,8 @@ class Walked:
                 self.window.data, self.window.index.starts, self._places[place.slot], self.count,
                 place.row.offset, *bits_of(place.row), values, origins,
             )  # fmt: skip
+        if any(place.row.kind == "bool" and bits_of(place.row)[2] > 1 for place in places):
+            np.minimum(values, 1, out=values)  # several bits, one truth: tcp.flags.res
         return values, origins >= 0
 
     def octets(self, places: list[Place], width: int) -> tuple[Array, Array]:
