@@ -13,8 +13,9 @@ from __future__ import annotations
 import numpy as np
 
 from pktlab.columns.compiled import called, inlined, kernel
+from pktlab.columns.kernels_bits import address_of, load64, store64
 
-__all__ = ["HELD_LEN", "LANE_LEN", "RULE_LEN", "TELL_LEN", "WAY_LEN", "put_together"]
+__all__ = ["HELD_LEN", "LANE_LEN", "PAD", "RULE_LEN", "TELL_LEN", "WAY_LEN", "put_together"]
 
 # Of a segment (rows of `lanes`): its way, twice the stream's rank and 1 more for the answers; numbers and flags; where
 # its data lie, how many there are and were cut off; its frame and time.
@@ -39,6 +40,8 @@ DATA, GAP, MIDDLE, OPENED, ENDED, CLOSED = range(6)
 # `told` that are used, and steps along lists, of which there are so many at most.
 SYN, FINAL, ABORTS, WINDOW, MOST, PIECE, KEEPS, ROW, TOLD, STEPS, MOST_STEPS = range(11)
 RULE_LEN = 11
+PAD = 8
+"""Bytes that have to be behind what is copied, and behind where it goes."""
 WORD, HALF = 0xFFFFFFFF, 1 << 31
 
 
@@ -172,7 +175,7 @@ def _hold(data, carried, ways, held, rules, pair, start, stop, place, frame):
 def _is_odd(data, lanes, lane, ways, held, told, rules, waiting):
     """Tell whether a segment is left to the exact reassembly by its looks."""
     pair, flags, start, size = lanes[PAIR, lane], lanes[FLAGS, lane], lanes[START, lane], lanes[LENGTH, lane]
-    if lanes[MISSING, lane] or start < 0 or size < 0 or start + size > len(data):
+    if lanes[MISSING, lane] or start < 0 or size < 0 or start + size + PAD > len(data):
         return True
     if rules[ROW] + 2 > len(held) or rules[TOLD] + 2 * waiting + 8 > len(told):
         return True
@@ -181,9 +184,8 @@ def _is_odd(data, lanes, lane, ways, held, told, rules, waiting):
     if flags & rules[SYN] or (flags & rules[ABORTS] and ways[pair, HEAD]):
         return True
     ahead = _ahead(ways, pair, lanes[SEQ, lane])
-    return size > 0 and (
-        abs(ahead) > rules[WINDOW] or (ways[pair, OVER] == FINISHED and ways[pair, NEXT] + ahead + size > ways[pair, FIN])
-    )
+    goes_on = ways[pair, OVER] == FINISHED and ways[pair, NEXT] + ahead + size > ways[pair, FIN]
+    return size > 0 and (abs(ahead) > rules[WINDOW] or goes_on)
 
 
 @called
@@ -248,18 +250,34 @@ def _take(data, carried, lanes, lane, ways, held, told, rules):
     return True
 
 
+@called
+def _copy(data, carried, told, count, out):
+    """Lay the data that are told side by side, 8 bytes at a time: behind each are as many that may be read."""
+    target, end = address_of(out), address_of(out) + out.size - PAD
+    for row in range(count):
+        if told[row, KIND] == DATA:
+            place, size = told[row, WHERE], told[row, SIZE]
+            source = address_of(data) + place if place >= 0 else address_of(carried) - 1 - place
+            if target + size > end:
+                return
+            for at in range(0, size, PAD):
+                store64(target + at, load64(source + at))
+            target += size
+
+
 @kernel
-def put_together(data, carried, lanes, stops, ways, held, told, rules, ends):
+def put_together(data, carried, lanes, stops, ways, held, told, rules, ends, out):
     """Take the segments of streams; tell what that tells, in order.
 
     Parameters
     ----------
-    data : uint8, the window; carried : uint8, what waits from before it
+    data : uint8, the window; carried : uint8, what waits from before it; with `PAD` more bytes, both
     lanes : int64, shape (LANE_LEN, segments), those of a stream side by side and in file order
     stops : int64, shape (streams,): where the segments of each end; -1 - that where none of them are to be taken
     ways : int64, shape (2 * streams, WAY_LEN); held : int64, shape (rows, HELD_LEN); both change
     told : int64, shape (rows, TELL_LEN), out; rules : int64, shape (RULE_LEN,), see above
     ends : int64, shape (2, streams), out: the first segment that was not taken, and the end of what is told
+    out : uint8, as long as all data and what was carried over, and `PAD` more: what is told, side by side
     """
     lane = np.int64(0)
     for stream in range(len(stops)):
@@ -286,3 +304,4 @@ def put_together(data, carried, lanes, stops, ways, held, told, rules, ends):
             lane += 1
         ends[0, stream], ends[1, stream] = lane if stop else np.int64(-1), rules[TOLD]
         lane = max(lane, stops[stream])
+    _copy(data, carried, told, rules[TOLD], out)

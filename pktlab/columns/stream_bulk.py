@@ -98,10 +98,12 @@ class Together:
             TcpFlags.syn.mask, TcpFlags.fin.mask, TcpFlags.reset.mask, WINDOW, like.max_held, PIECE_LEN,
             like.overlap == "first", len(self._pieces) + 1, 0, 0, STEPS,
         ], np.int64)  # fmt: skip
-        carried = np.frombuffer(self._carried or b"\0", np.uint8)
+        carried = np.frombuffer(bytes(self._carried) + bytes(kernel.PAD), np.uint8)
+        out = np.empty(int(rows[kernel.LENGTH].sum()) + len(carried), np.uint8)
         kernel.put_together(
-            self._data, carried, rows, stops, self.ways, self._held, self.told, rules, self.ends
+            self._data, carried, rows, stops, self.ways, self._held, self.told, rules, self.ends, out
         )  # fmt: skip
+        self._out = memoryview(out)  # type: ignore[arg-type]
         self.told = self.told[: rules[kernel.TOLD]]
         self._states = self.ways.tolist()
 
@@ -113,21 +115,15 @@ class Together:
         kinds, whose, sizes = told[:, kernel.KIND], told[:, kernel.WHOSE], told[:, kernel.SIZE]
         goes_on = (kinds[1:] == kernel.DATA) & (kinds[:-1] == kernel.DATA) & (whose[1:] == whose[:-1])
         heads = np.flatnonzero(np.concatenate([[True], ~goes_on])[: len(told)])
-        behind = np.cumsum(sizes)
-        stops = behind - np.repeat((behind - sizes)[heads], np.diff(np.append(heads, len(told))))
+        has_data = sizes * (kinds == kernel.DATA)
+        behind = np.cumsum(has_data)
+        starts = (behind - has_data)[heads]
+        stops = behind - np.repeat(starts, np.diff(np.append(heads, len(told))))
         self._bounds = np.searchsorted(heads, np.concatenate([[0], self.ends[1]])).tolist()
         self._heads = told[heads].tolist()
         self._firsts = [*heads.tolist(), len(told)]
-        self._spans = self._views(told[:, kernel.WHERE], sizes)
+        self._starts = [*starts.tolist(), int(behind[-1]) if len(behind) else 0]
         self._lists = stops.tolist(), told[:, kernel.BY].tolist(), told[:, kernel.WHEN].tolist()
-
-    def _views(self, places: Array, sizes: Array) -> list[memoryview]:
-        """Return bytes by their places."""
-        view = memoryview(self._data)  # type: ignore[arg-type]
-        spans = list(map(view.__getitem__, map(slice, places.tolist(), (places + sizes).tolist())))
-        for at in np.flatnonzero(places < 0).tolist():
-            spans[at] = self._view(int(places[at]), int(sizes[at]))
-        return spans
 
     def _view(self, place: int, size: int) -> memoryview:
         if place < 0:
@@ -142,7 +138,8 @@ class Together:
             way = whose & 1
             if kind == kernel.DATA:
                 own = slice(self._firsts[number], self._firsts[number + 1])
-                yield Data(way, offset, b"".join(self._spans[own]), frames[own], stops[own], times[own])
+                data = self._out[self._starts[number] : self._starts[number + 1]]
+                yield Data(way, offset, data, frames[own], stops[own], times[own])
             elif kind == kernel.GAP:
                 yield Gap(way, offset, size, Why.acknowledged, frame, time_ns)
             elif kind in (kernel.MIDDLE, kernel.OPENED):

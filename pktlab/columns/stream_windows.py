@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from heapq import merge
 from itertools import accumulate
@@ -111,7 +111,8 @@ class WindowStreams:
 
     def _in_bulk(self, bulk: Together, rank: int, number: int, lanes: slice) -> list[Told]:
         """Give out what the kernel made of a stream, and give the segments to it that the kernel left."""
-        stream, told = self.table.find(number), []
+        stream = self.table.find(number)
+        told: list[Told] = []
         if stream is None:
             stream, told = self._open(number, lanes.start)
         told += [Told(stream, event) for event in bulk.events(rank)]
