@@ -29,7 +29,7 @@ Block = Callable[[str, int, int, int, Any], None]
 torrent a stream is, a nickname stands for the hash, see `Swarm.joined`."""
 PIECE_HEAD_LEN = 13
 MESSAGE_HEAD_LEN, EXTENDED_HEAD_LEN = 5, 6
-EXTENDED = 20
+BITFIELD, PIECE, EXTENDED = 5, 7, 20
 DATA = 1  # BEP 9: msg_type of a part of the metadata
 MAX_NAME = 64
 WRONG = frozenset({Rule.first, Rule.bitfield, Rule.piece, Rule.block})
@@ -172,8 +172,11 @@ class _Conversation:
                 continue
             if last is not None:
                 self._message(last)
-            last = told if isinstance(told, Message) else None
-            self._incomplete(told)
+            if isinstance(told, Message):
+                last = told
+            else:
+                last = None
+                self._incomplete(told)
         if last is not None:
             self._message(last)
 
@@ -193,7 +196,7 @@ class _Conversation:
     def _message(self, told: Message) -> None:
         """Write a message down."""
         kind, raw = told.type, told.raw
-        if kind == Type.piece:
+        if kind == PIECE:
             piece, begin = told.fields
             self._say(told, kind, piece, begin, len(raw) - PIECE_HEAD_LEN)
             if self.listener.block is not None:
@@ -201,7 +204,7 @@ class _Conversation:
                 self.listener.block(torrent, told.time_ns, piece, begin, raw[PIECE_HEAD_LEN:])
         elif kind in TOLD:
             self._say(told, kind, *told.fields)
-        elif kind == Type.bitfield:
+        elif kind == BITFIELD:
             self._say(told, kind, bytes(raw[MESSAGE_HEAD_LEN:]))
         elif kind == EXTENDED:
             self._extended(told)
@@ -209,10 +212,12 @@ class _Conversation:
             self.name(self.listener.swarm.ledger(told.fields[0].hex()))
 
     def _say(self, told: Message | Broken, kind: int, *numbers: Any) -> None:
-        if self.ledger is None:
+        if self.ledger is None or self.link is None:
             self.waiting.append((told.time_ns, told.way, kind, numbers))
-        else:
+        elif kind == BITFIELD:
             self._write(told.time_ns, told.way, kind, numbers)
+        else:
+            self.ledger.say(told.time_ns, self.link, told.way, kind, *numbers)
 
     def _write(self, now: int, way: int, kind: int, numbers: tuple[Any, ...]) -> None:
         assert self.ledger is not None
