@@ -1,4 +1,4 @@
-"""``pktlab bt swarm`` beside ``tshark -Y bittorrent``: a real swarm, the same several times over, many short connections.
+"""``pktlab bt swarm`` beside ``tshark -Y bittorrent``: a real swarm, copies of it, and many short connections.
 
 Run as ``python -m benchmarks.swarms``; PKTLAB_SWARMS names the folder of the captures. The two alternate, the least
 time of several runs counts; the slope is what the long file takes more than the short one.
@@ -118,7 +118,10 @@ def timed(command: list[str]) -> Took:
 
 def compare(paths: dict[str, Path], runs: int) -> None:
     """Print what both take of each capture, and the slope between `plain` and its copies."""
-    commands = {"pktlab": [sys.executable, "-m", "pktlab_cli", "bt", "swarm"], "tshark": ["tshark", "-Y", "bittorrent", "-r"]}
+    commands = {
+        "pktlab": [sys.executable, "-m", "pktlab_cli", "bt", "swarm"],
+        "tshark": ["tshark", "-Y", "bittorrent", "-r"],
+    }
     least: dict[tuple[str, str], Took] = {}
     for name, path in paths.items():
         for _ in range(runs):

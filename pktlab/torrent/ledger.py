@@ -164,4 +164,4 @@ def ones(octets: bytes) -> list[int]:
     >>> ones(b"\xa0\x01")
     [0, 2, 15]
     """
-    return [8 * at + bit for at, octet in enumerate(octets) if octet for bit in range(8) if octet & 0x80 >> bit]
+    return np.flatnonzero(np.unpackbits(np.frombuffer(octets, np.uint8))).tolist()
