@@ -17,6 +17,9 @@ from pktlab_cli.groups import LazyGroup
 
 __all__ = ["cli", "main"]
 
+COLLECT_AFTER = 20_000
+"""Objects that are made before cycles are looked for: what a start makes stays, and looking took a tenth of it."""
+
 
 def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
@@ -123,6 +126,6 @@ cli = LazyGroup(
 
 def main() -> None:
     """Run the command line and exit with its status."""
-    gc.set_threshold(50_000)  # looking for garbage in what imports leave took a tenth of the start
+    gc.set_threshold(COLLECT_AFTER)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy would start threads that nothing here needs
     sys.exit(run(cli, sys.argv[1:]))
