@@ -6,6 +6,8 @@ Each command is a module and a function, imported when the command runs or its o
 
 from __future__ import annotations
 
+import gc
+import os
 import sys
 
 import click
@@ -14,6 +16,9 @@ from pktlab_cli.errors import run
 from pktlab_cli.groups import LazyGroup
 
 __all__ = ["cli", "main"]
+
+COLLECT_AFTER = 20_000
+"""Objects that are made before cycles are looked for: what a start makes stays, and looking took a tenth of it."""
 
 
 def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -121,4 +126,6 @@ cli = LazyGroup(
 
 def main() -> None:
     """Run the command line and exit with its status."""
+    gc.set_threshold(COLLECT_AFTER)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy would start threads that nothing here needs
     sys.exit(run(cli, sys.argv[1:]))

@@ -1,24 +1,24 @@
-"""What a window tells of TCP streams: in bulk where all is in its turn, segment by segment where it is not."""
+"""What a window tells of TCP streams: in bulk as far as a kernel knows what to do, then segment by segment."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from heapq import merge
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pktlab.columns.scan import Walked
+from pktlab.columns.stream_bulk import Together
 from pktlab.columns.tracking import key_of, side_of
 from pktlab.columns.windows import NO_TIME
 from pktlab.flows.keys import FlowKey
 from pktlab.flows.reassembly import Segment
 from pktlab.flows.stream_table import StreamTable, TcpStream, Told
-from pktlab.flows.streams import Buffer, Data
-from pktlab.flows.tcp_way import Way
+from pktlab.flows.streams import Buffer, Data, held_cost
 from pktlab.wire.tcp import TcpFlags
 
 __all__ = ["Lanes", "Odd", "WindowStreams"]
@@ -26,7 +26,6 @@ __all__ = ["Lanes", "Odd", "WindowStreams"]
 Array = np.ndarray[Any, Any]
 Odd = dict[int, list[tuple[int, FlowKey, Segment]]]
 """By stream, the segments that the exact reader found: their places in the window, who sends to whom."""
-_WORD = 0xFFFF_FFFF
 _TURNS = TcpFlags.syn.mask | TcpFlags.fin.mask | TcpFlags.reset.mask
 """Flags that begin or end something."""
 
@@ -63,78 +62,75 @@ class WindowStreams:
     def __init__(self, table: StreamTable, walked: Walked, packets: Array, lanes: Lanes, odd: Odd) -> None:
         self.table, self.first, self.packets = table, walked.window.first, packets
         self.lanes, self.odd = lanes.chosen(np.argsort(lanes.streams, kind="stable")), odd
-        self.view = memoryview(walked.window.data)  # type: ignore[arg-type]
+        self.data = walked.window.data
+        self.view = memoryview(self.data)  # type: ignore[arg-type]
         times = walked.window.index.times[: walked.count]
         self.times = np.where(times == NO_TIME, 0, times)[self.lanes.places]
 
     def tell(self) -> list[Told]:
-        """Return it: streams that are told in bulk, then the others, those that are new at last."""
+        """Return it: streams that are known first, then those that are new, for which others may end."""
         lanes = self.lanes
         if not len(lanes.places) and not self.odd:
             return []
-        numbers, firsts, counts = np.unique(lanes.streams, return_index=True, return_counts=True)
-        streams = [self.table.find(number) for number in numbers.tolist()]
-        ranks = np.repeat(np.arange(len(streams)), counts)
-        pairs = 2 * ranks + (lanes.sides ^ np.repeat(np.array([_side(one) for one in streams], np.int64), counts))
-        slow = self._slow(streams, numbers, ranks, pairs)
-        told = list(self._in_bulk(streams, pairs, ~slow[ranks]))
-        rest = {number: slice(first, first + count) for number, first, count in zip(
-            numbers[slow].tolist(), firsts[slow].tolist(), counts[slow].tolist(), strict=True)}  # fmt: skip
-        new = {number for number, stream in zip(numbers.tolist(), streams, strict=True) if stream is None}
-        new |= {number for number in self.odd if number not in rest and self.table.find(number) is None}
-        for number in sorted({*rest, *self.odd}, key=lambda number: (number in new, number)):
-            told += self._one_by_one(number, rest.get(number, slice(0)))
+        firsts = np.flatnonzero(np.diff(lanes.streams, prepend=-1))
+        numbers, bounds = lanes.streams[firsts].tolist(), [*firsts.tolist(), len(lanes.places)]
+        streams = [self.table.find(number) for number in numbers]
+        known = {number for number, stream in zip(numbers, streams, strict=True) if stream is not None}
+        known |= {number for number in self.odd if number not in known and self.table.find(number) is not None}
+        left = {rank for rank, number in enumerate(numbers) if number in self.odd}
+        if int(lanes.lengths.sum()) + held_cost(0) * len(lanes.places) > self.table.room:
+            left = set(range(len(numbers)))
+        bulk = self._together(streams, left, firsts)
+        ranks = {number: rank for rank, number in enumerate(numbers)}
+        told: list[Told] = []
+        for number in sorted({*numbers, *self.odd}, key=lambda number: (number not in known, number)):
+            rank = ranks.get(number)
+            if rank is None:
+                told += self._one_by_one(number, slice(0))
+            elif bulk is None or rank in left:
+                told += self._one_by_one(number, slice(bounds[rank], bounds[rank + 1]))
+            else:
+                told += self._in_bulk(bulk, rank, number, slice(bounds[rank], bounds[rank + 1]))
         return told
 
-    def _slow(self, streams: Sequence[TcpStream | None], numbers: Array, ranks: Array, pairs: Array) -> Array:
-        """Return which streams have anything but data in their turn: bool, by rank."""
-        lanes, size = self.lanes, 2 * len(streams)
-        slow = np.array([one is None for one in streams], np.bool_)
-        slow |= np.isin(numbers, list(self.odd))
-        slow[ranks[(lanes.flags & _TURNS != 0) | (lanes.missing > 0)]] = True
-        ways = [way for one in streams for way in (_NOBODY if one is None else one.connection.ways)]
-        has_data, is_there = lanes.lengths > 0, np.bincount(pairs, minlength=size) > 0
-        bad = np.array([_is_waiting(way) for way in ways], np.bool_) | (
-            is_there & np.array([not way.is_begun for way in ways], np.bool_)
-        )
-        order = np.flatnonzero(has_data)[np.argsort(pairs[has_data], kind="stable")]
-        pair, seqs = pairs[order], lanes.seqs[order]
-        expected = np.concatenate([[0], seqs[:-1] + lanes.lengths[order[:-1]]])[: len(order)]
-        is_first = np.concatenate([[True], pair[1:] != pair[:-1]])[: len(order)]
-        expected[is_first] = np.array([way.seq if way.fin is None else -1 for way in ways], np.int64)[pair[is_first]]
-        bad[pair[(expected & _WORD != seqs) | (expected < 0)]] = True
-        slow |= bad.reshape(-1, 2).any(axis=1)
-        return slow
+    def _together(self, streams: Sequence[TcpStream | None], left: set[int], firsts: Array) -> Together | None:
+        """Have the kernel take all streams but those in `left`, to which it adds; None if nothing is left to do."""
+        if len(left) == len(streams):
+            return None
+        lanes, size = self.lanes, len(self.lanes.places)
+        counts = np.diff(np.append(firsts, size))
+        first_sides = lanes.sides[firsts].tolist()
+        sides = [first if one is None else _side(one) for one, first in zip(streams, first_sides, strict=True)]
+        pairs = np.repeat(2 * np.arange(len(streams)), counts) + (lanes.sides ^ np.repeat(np.array(sides), counts))
+        rows = np.array([
+            pairs, lanes.seqs, lanes.acks, lanes.flags, lanes.starts, lanes.lengths, lanes.missing,
+            self.first + lanes.places, self.times,
+        ], np.int64)  # fmt: skip
+        connections = [None if one is None else one.connection for one in streams]
+        return Together(connections, left, rows, firsts + counts, self.data, self.table.new_connection())
 
-    def _in_bulk(self, streams: Sequence[TcpStream | None], pairs: Array, plain: Array) -> Iterator[Told]:
-        """Give out what one side says until the other one does, of streams in which all is in its turn."""
-        lanes = self.lanes
-        self._acknowledge(streams, pairs, plain & (lanes.acks >= 0))
-        chosen = np.flatnonzero(plain & (lanes.lengths > 0))
-        pair = pairs[chosen]
-        firsts = np.flatnonzero(np.concatenate([[True], pair[1:] != pair[:-1]])[: len(pair)])
-        lengths = lanes.lengths[chosen]
-        behind = np.cumsum(lengths)
-        stops = behind - np.repeat((behind - lengths)[firsts], np.diff(np.append(firsts, len(pair))))
-        starts = lanes.starts[chosen]
-        spans = list(map(self.view.__getitem__, map(slice, starts.tolist(), (starts + lengths).tolist())))
-        frames, times = (self.first + lanes.places[chosen]).tolist(), self.times[chosen].tolist()
-        ends, whose = stops.tolist(), pair.tolist()
-        bounds = [*firsts.tolist(), len(pair)]
-        for first, last in pairwise(bounds):
-            stream, way = streams[whose[first] >> 1], whose[first] & 1
-            assert stream is not None
-            offset = stream.connection.ways[way].advance(ends[last - 1])
-            data = b"".join(spans[first:last])
-            yield Told(stream, Data(way, offset, data, frames[first:last], ends[first:last], times[first:last]))
+    def _in_bulk(self, bulk: Together, rank: int, number: int, lanes: slice) -> list[Told]:
+        """Give out what the kernel made of a stream, and give the segments to it that the kernel left."""
+        stream = self.table.find(number)
+        told: list[Told] = []
+        if stream is None:
+            stream, told = self._open(number, lanes.start)
+        told += [Told(stream, event) for event in bulk.events(rank)]
+        bulk.keep(rank, stream.connection)
+        end = bulk.end(rank)
+        if stream.held_len != stream.connection.held_len:
+            last = max(end - 1, lanes.start)
+            told += self.table.count(stream, self.first + int(self.lanes.places[last]), int(self.times[last]))
+        return told if end == lanes.stop else told + self._one_by_one(number, slice(end, lanes.stop))
 
-    def _acknowledge(self, streams: Sequence[TcpStream | None], pairs: Array, chosen: Array) -> None:
-        """Note the last acknowledgment of each way."""
-        found, places = np.unique(pairs[chosen][::-1], return_index=True)
-        for pair, ack in zip(found.tolist(), self.lanes.acks[chosen][::-1][places].tolist(), strict=True):
-            stream = streams[pair >> 1]
-            assert stream is not None
-            stream.connection.ways[1 - (pair & 1)].ack = ack
+    def _open(self, number: int, lane: int) -> tuple[TcpStream, list[Told]]:
+        """Return a new stream whose first segment is in a lane, and what is told of those that end for it."""
+        place = int(self.lanes.places[lane])
+        stream, told = self.table.open(
+            number, key_of(self.packets, place), self.first + place, int(self.times[lane])
+        )  # fmt: skip
+        stream.side = int(self.lanes.sides[lane])
+        return stream, told
 
     @cached_property
     def _lists(self) -> tuple[list[int], ...]:
@@ -153,10 +149,7 @@ class WindowStreams:
         told: list[Told] = []
         if stream is None:
             if places and (not odd or places[0] < odd[0][0]):
-                stream, told = self.table.open(
-                    number, key_of(self.packets, places[0]), self.first + places[0], times[0]
-                )
-                stream.side = sides[0]
+                stream, told = self._open(number, lanes.start)
             else:
                 place, key, segment = odd[0]
                 stream, told = self.table.open(number, key, self.first + place, segment.time_ns)
@@ -171,14 +164,6 @@ class WindowStreams:
         gathered = _Gathered(self.table, stream)
         gathered.take(segments)
         return told + gathered.told
-
-
-_NOBODY = (Way(), Way())
-
-
-def _is_waiting(way: Way) -> bool:
-    """Tell whether a segment of the other way, or one in its turn, may do more than move a way on."""
-    return bool(way.held) or way.stray is not None or (way.fin is not None and way.over is None)
 
 
 def _side(stream: TcpStream | None) -> int:

@@ -121,11 +121,10 @@ class Reassembly:
             other.reset = other.reset or (frame, now)
         elif length and seq == mine.seq and not (missing or mine.held or mine.fin is not None):  # as most are
             events.append(Data(way, mine.advance(length), data, (frame,), (length,), (now,)))
-        else:
-            if length + missing:
-                self._place(segment, seq, events)
-            if flags & _FIN:
-                self._finish(segment, seq + length + missing, events)
+        elif length + missing:
+            self._place(segment, seq, events)
+        if flags & _FIN and not flags & _RESET:
+            self._finish(segment, seq + length + missing, events)
         if other.held or (other.fin is not None and other.over is None):
             self._settle(1 - way, frame, now, events)
         return events

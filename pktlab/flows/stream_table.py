@@ -88,6 +88,11 @@ class Held:
         self._waiting: dict[int, Stream] = {}  # in the order in which they began to hold something
         self._length = 0
 
+    @property
+    def room(self) -> int:
+        """How many bytes more may wait."""
+        return self.max_bytes - self._length
+
     def count(self, stream: Stream, frame: int, time_ns: int) -> Iterator[Told]:
         """Note how much a stream holds; yield what is told for room."""
         self._note(stream)
@@ -159,10 +164,22 @@ class StreamTable:
                 _log.warning("more than %s streams at a time: the one idle longest ends", f"{self.max_streams:,}")
             self.evicted += 1
             told += self._close(next(iter(self._streams.values())), Why.open, frame, time_ns)
-        connection = Reassembly(overlap=self.overlap, max_held=self.max_held)
-        stream = self._streams[number] = TcpStream("tcp", number, key, connection)
+        stream = self._streams[number] = TcpStream("tcp", number, key, self.new_connection())
         self._latest[key.conversation] = number
         return stream, told
+
+    def new_connection(self) -> Reassembly:
+        """Return a connection as those of the table are, which is not in it."""
+        return Reassembly(overlap=self.overlap, max_held=self.max_held)
+
+    @property
+    def room(self) -> int:
+        """How many bytes more may wait."""
+        return self._held.room
+
+    def count(self, stream: TcpStream, frame: int, time_ns: int) -> Iterator[Told]:
+        """Note how much a stream holds by now; yield what is told for room."""
+        return self._held.count(stream, frame, time_ns)
 
     def add(self, stream: TcpStream, segments: Iterable[Segment]) -> Iterator[Told]:
         """Take segments of a stream; yield what they tell."""
@@ -171,7 +188,7 @@ class StreamTable:
             for event in connection.add(segment):
                 yield Told(stream, event)
             if stream.held_len != connection.held_len:
-                yield from self._held.count(stream, segment.frame, segment.time_ns)
+                yield from self.count(stream, segment.frame, segment.time_ns)
 
     def end(self) -> Iterator[Told]:
         """Yield what is to be told of all streams when nothing more comes."""

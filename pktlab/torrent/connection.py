@@ -154,9 +154,9 @@ class PeerConnection:
         for message in messages:
             data = message.build()
             (frame,) = frames(data).frames
-            wrong = next(faults(self.sides[way], self.sides[1 - way], frame.type, frame.fields, data), None)
-            if wrong is not None:
-                raise ValueError(f"{message.summary()}: {wrong[1]}")
+            wrong = faults(self.sides[way], self.sides[1 - way], frame.type, frame.fields, data)
+            if wrong:
+                raise ValueError(f"{message.summary()}: {wrong[0][1]}")
             self._outgoing.append(data)
             told += self.receive(way, data, now=now)
         return told
@@ -172,8 +172,15 @@ class PeerConnection:
     def _told(self, found: Iterator[PeerEvent]) -> Iterator[PeerEvent]:
         for one in found:
             mine, other = self.sides[one.way], self.sides[1 - one.way]
-            if isinstance(one, Message):
-                yield from self._message(one, mine, other)
+            if type(one) is Message:
+                way, kind, fields, _, raw, offset, frame, time_ns = one
+                if kind == EXTENDED:
+                    one = one._replace(extension=other.extensions.get(raw[5], "") if raw[5] else "handshake")
+                wrong = faults(mine, other, kind, fields, raw)
+                take(mine, other, kind, fields, raw, time_ns)
+                yield one
+                for rule, why in wrong:
+                    yield Violation(way, rule, why, offset, frame, time_ns)
                 continue
             if isinstance(one, Entered):
                 yield from self._entered(one, mine)
@@ -182,16 +189,6 @@ class PeerConnection:
             yield one
             if isinstance(one, Entered):
                 yield from self._told(self._readers[1 - one.way].retry())
-
-    def _message(self, one: Message, mine: Side, other: Side) -> Iterator[PeerEvent]:
-        kind, fields, raw = one.type, one.fields, one.raw
-        if kind == EXTENDED:
-            one = one._replace(extension="handshake" if raw[5] == 0 else other.extensions.get(raw[5], ""))
-        wrong = list(faults(mine, other, kind, fields, raw))
-        take(mine, other, kind, fields, raw, one.time_ns)
-        yield one
-        for rule, why in wrong:
-            yield Violation(one.way, rule, why, one.offset, one.frame, one.time_ns)
 
     def _entered(self, one: Entered, mine: Side) -> Iterator[PeerEvent]:
         if mine.entered is None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pktlab.torrent.contents import Metainfo
-from pktlab.torrent.ledger import Ledger, Type, ones
+from pktlab.torrent.ledger import Ledger, Type
 
 __all__ = ["MAX_PIECES", "Geometry"]
 
@@ -77,10 +77,20 @@ class Geometry:
             elif said.type == Type.bitfield:
                 octets = ledger.bitfields[said.piece]
                 room, is_told = max(room, 8 * len(octets)), True
-                most = max([most, *ones(octets)[-1:]])
+                most = max(most, _last(octets))
             elif said.type == Type.have_all:
                 is_told = True
         likely = [one for one, link in named.items() if link == SEVERAL and (not room or one < room)]
         most = max([most, *likely])
         piece_length = max((ends[one] for one in ends if one <= most), default=0)
         return cls(most + 1 if is_told and most >= 0 else None, piece_length, ends.get(most, piece_length))
+
+
+def _last(octets: bytes) -> int:
+    r"""Return the last piece that a bitfield holds, -1 if there is none.
+
+    >>> _last(b"\xa0\x40\x00"), _last(b"\0")
+    (9, -1)
+    """
+    bits = int.from_bytes(octets, "big")
+    return 8 * len(octets) - (bits & -bits).bit_length() if bits else -1

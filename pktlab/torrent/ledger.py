@@ -119,6 +119,7 @@ class Ledger:
         self._times = array("q")
         self._heads = array("Q")  # link, way and type in one number
         self._blocks = (array("I"), array("I"), array("I"))
+        self._adds = tuple(one.append for one in (self._times, self._heads, *self._blocks))
         self._order: Any = None  # of the messages by time, an array of int64; None if some came since
 
     def __len__(self) -> int:
@@ -134,14 +135,15 @@ class Ledger:
         self, time_ns: int, link: Link, way: int, kind: int, piece: int = 0, begin: int = 0, length: int = 0
     ) -> None:
         """Write a message down. They may come out of order; of one connection and way they may not."""
-        self._times.append(time_ns)
-        self._heads.append(link.number << 16 | way << 8 | kind)
-        blocks = self._blocks
-        blocks[0].append(piece)
-        blocks[1].append(begin)
-        blocks[2].append(length)
+        add_time, add_head, add_piece, add_begin, add_length = self._adds
+        add_time(time_ns)
+        add_head(link.number << 16 | way << 8 | kind)
+        add_piece(piece)
+        add_begin(begin)
+        add_length(length)
         self._order = None
-        link.closed_ns = max(link.closed_ns, time_ns)
+        if time_ns > link.closed_ns:
+            link.closed_ns = time_ns
 
     def say_bitfield(self, time_ns: int, link: Link, way: int, octets: bytes) -> None:
         """Write a bitfield down (BEP 3: the first piece is the highest bit)."""
@@ -190,4 +192,4 @@ def ones(octets: bytes) -> list[int]:
     >>> ones(b"\xa0\x01")
     [0, 2, 15]
     """
-    return [8 * at + bit for at, octet in enumerate(octets) if octet for bit in range(8) if octet & 0x80 >> bit]
+    return np.flatnonzero(np.unpackbits(np.frombuffer(octets, np.uint8))).tolist()

@@ -33,7 +33,7 @@ Block = Callable[[str, int, int, int, Any], None]
 torrent a stream is, a nickname stands for the hash, see `Swarm.joined`."""
 PIECE_HEAD_LEN = 13
 MESSAGE_HEAD_LEN, EXTENDED_HEAD_LEN = 5, 6
-EXTENDED = 20
+BITFIELD, PIECE, EXTENDED = 5, 7, 20
 DATA = 1  # BEP 9: msg_type of a part of the metadata
 MAX_NAME = 64
 MAX_HIDDEN = 1 << 12
@@ -193,22 +193,8 @@ class _Conversation:
 
     def hear(self, event: Event) -> None:
         """Take an event of the stream."""
-        if isinstance(event, Data):
-            self._time(event.times_ns[0])
-            self._time(event.times_ns[-1])
-            self.length[event.way] += len(event.data)
-            if event.way == 0 and event.offset == 0 and bytes(event.data[:5]) == b"GET /":
-                self.announces = Announces(self.listener.swarm, self.stream.key)
-            if self.announces is not None:
-                self.announces.take(event.way, bytes(event.data), event.times_ns[0])
-                return
-        elif isinstance(event, Gap):
-            self.length[event.way] += event.length or 0
-            self.missing[event.way] += event.length or 0
-        elif not isinstance(event, End) or event.frame:
-            self._time(event.time_ns)
-            if isinstance(event, Begin):
-                self.begun[event.way] |= event.is_first
+        if self._is_announce(event):
+            return
         last: Message | None = None
         for told in self.connection.hear(event):
             if isinstance(told, Violation):
@@ -218,10 +204,33 @@ class _Conversation:
                 continue
             if last is not None:
                 self._message(last)
-            last = told if isinstance(told, Message) else None
-            self._incomplete(told)
+            if isinstance(told, Message):
+                last = told
+            else:
+                last = None
+                self._incomplete(told)
         if last is not None:
             self._message(last)
+
+    def _is_announce(self, event: Event) -> bool:
+        """Note when and how much was sent, and tell whether it is for a tracker, which then has it."""
+        if isinstance(event, Data):
+            self._time(event.times_ns[0])
+            self._time(event.times_ns[-1])
+            self.length[event.way] += len(event.data)
+            if event.way == 0 and event.offset == 0 and bytes(event.data[:5]) == b"GET /":
+                self.announces = Announces(self.listener.swarm, self.stream.key)
+            if self.announces is not None:
+                self.announces.take(event.way, bytes(event.data), event.times_ns[0])
+                return True
+        elif isinstance(event, Gap):
+            self.length[event.way] += event.length or 0
+            self.missing[event.way] += event.length or 0
+        elif not isinstance(event, End) or event.frame:
+            self._time(event.time_ns)
+            if isinstance(event, Begin):
+                self.begun[event.way] |= event.is_first
+        return False
 
     def _incomplete(self, told: PeerEvent) -> None:
         """Count what is no whole message; a block of which bytes were not captured was given all the same."""
@@ -239,7 +248,7 @@ class _Conversation:
     def _message(self, told: Message) -> None:
         """Write a message down."""
         kind, raw = told.type, told.raw
-        if kind == Type.piece:
+        if kind == PIECE:
             piece, begin = told.fields
             self._say(told, kind, piece, begin, len(raw) - PIECE_HEAD_LEN)
             if self.listener.block is not None:
@@ -247,7 +256,7 @@ class _Conversation:
                 self.listener.block(torrent, told.time_ns, piece, begin, raw[PIECE_HEAD_LEN:])
         elif kind in TOLD:
             self._say(told, kind, *told.fields)
-        elif kind == Type.bitfield:
+        elif kind == BITFIELD:
             self._say(told, kind, bytes(raw[MESSAGE_HEAD_LEN:]))
         elif kind == EXTENDED:
             self._extended(told)
@@ -259,10 +268,12 @@ class _Conversation:
                 self.listener.swarm.same(asker.info_hash.hex(), answerer.info_hash.hex())
 
     def _say(self, told: Message | Broken, kind: int, *numbers: Any) -> None:
-        if self.ledger is None:
+        if self.ledger is None or self.link is None:
             self.waiting.append((told.time_ns, told.way, kind, numbers))
-        else:
+        elif kind == BITFIELD:
             self._write(told.time_ns, told.way, kind, numbers)
+        else:
+            self.ledger.say(told.time_ns, self.link, told.way, kind, *numbers)
 
     def _write(self, now: int, way: int, kind: int, numbers: tuple[Any, ...]) -> None:
         assert self.ledger is not None

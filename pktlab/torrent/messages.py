@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from pktlab.columns.streams import read_streams
 from pktlab.flows.stream_table import Stream, Told
 from pktlab.flows.streams import End
 from pktlab.packets import time_text
@@ -74,7 +73,7 @@ def heard_messages(
 
 def _chosen(capture: Any, types: frozenset[str], numbers: frozenset[int]) -> Iterator[Heard]:
     reading = _Reading()
-    for told in read_streams(capture):
+    for told in capture.streams():
         found = [one for event in told if not numbers or event.stream.number in numbers for one in reading.take(event)]
         found.sort(key=lambda one: one.time_ns)
         for one in found:

@@ -12,14 +12,14 @@ looked for until the other way says something.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import Any
 
 from pktlab.errors import Malformed, Truncated
 from pktlab.flows.streams import Buffer, Data, End, Gap
 from pktlab.torrent.events import Broken, Closed, Entered, Entry, Lost, Message, PeerEvent, Rule, Unknown, Violation
-from pktlab.wire.apps.bittorrent.framing import HANDSHAKE, PIECE, find_chain, frames
+from pktlab.wire.apps.bittorrent.framing import HANDSHAKE, PIECE, Frame, find_chain, frames
 from pktlab.wire.apps.bittorrent.peer import PROTOCOL
 
 __all__ = ["OPENING", "State", "WayReader"]
@@ -79,15 +79,16 @@ class WayReader:
     def data(self, event: Data) -> Iterator[PeerEvent]:
         """Take bytes."""
         self._mark(event)
-        data = event.data if isinstance(event.data, bytes) else bytes(event.data)
+        data = event.data
         if self.state is State.broken:
             data = data[len(data) - self._pass(len(data)) :]
             if self._broken is not None and not self._left:
                 yield self._end_broken()
-        if not data:
+        if not len(data):
             return
-        self._parts.append(data)
         self._size += len(data)
+        is_worth = self._size >= self._needed or self.state is State.other
+        self._parts.append(data if is_worth else bytes(data))  # what waits is our own
         if self.state is State.other:
             if not self.other.is_entered:
                 yield from self._give_up("other", self._size)
@@ -137,22 +138,20 @@ class WayReader:
     def _read(self, *, is_last: bool) -> Iterator[PeerEvent]:
         """Tell what the bytes that wait are; `is_last` if none follow them."""
         data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        view, at, stop = memoryview(data), 0, len(data)
+        view, at, stop, head = memoryview(data), 0, len(data), bytes(data[: len(OPENING)])
         while at < stop:
             if self.state is State.start:
-                if stop < len(OPENING) and OPENING.startswith(data) and not is_last:
+                if stop < len(OPENING) and OPENING.startswith(head) and not is_last:
                     self._needed = len(OPENING)
                     break
-                if data.startswith(OPENING):  # type: ignore[union-attr]
+                if head == OPENING:
                     self.state, self._was_entered = State.messages, True
                     yield Entered(self.way, Entry.handshake, self._at, *self._when(1))
                 else:
                     self._lose(self.entry)
             elif self.state is State.messages:
                 found = frames(data, at, most=_AT_ONCE)
-                for kind, start, size, fields in found.frames:
-                    raw = view[start : start + size]
-                    yield Message(self.way, kind, fields, "", raw, self._at + start, *self._when(start + size))
+                yield from self._messages(view, found.frames)
                 at = found.stop
                 if isinstance(found.error, Malformed):
                     why = f"{found.error.field.rpartition('.')[2]} {found.error.value} {found.error.why}"
@@ -167,7 +166,15 @@ class WayReader:
                     break
                 yield from self._enter(data, at, place)
                 at = place
-        yield from self._keep(view, at)
+        yield from self._keep(data, at)
+
+    def _messages(self, view: memoryview, found: Sequence[Frame]) -> Iterator[Message]:
+        """Yield the messages that stand at some places in the bytes that wait."""
+        way, offset, stops, numbers, times, place = self.way, self._at, self._stops, self._frames, self._times, 0
+        for kind, start, size, fields in found:
+            end = start + size
+            place = bisect_left(stops, offset + end, place)
+            yield Message(way, kind, fields, "", view[start:end], offset + start, numbers[place], times[place])
 
     def _find(self, data: Any, at: int) -> int | None:
         """Return where messages are that chance does not explain; None if there are none yet."""
@@ -197,11 +204,11 @@ class WayReader:
         self.state, self._passed, self._was_entered = State.messages, 0, True
         yield Entered(self.way, how, self._at + place, *self._when(place + 1))
 
-    def _keep(self, view: memoryview, at: int) -> Iterator[PeerEvent]:
+    def _keep(self, data: Buffer, at: int) -> Iterator[PeerEvent]:
         """Keep what waits from `at` on; of bytes that are nothing no more than is worth looking at again."""
         self._at += at
-        self._parts = [bytes(view[at:])] if at and at < len(view) else [view.obj] if at < len(view) else []  # type: ignore[list-item]
-        self._size = len(view) - at
+        self._parts = [bytes(data[at:])] if at < len(data) else []
+        self._size = len(data) - at
         if not self._size:
             self._needed = 0
         done = bisect_right(self._stops, self._at)
@@ -217,11 +224,11 @@ class WayReader:
         """Tell of the first bytes that wait that they are nothing."""
         if not size:
             return
-        data = b"".join(self._parts)
+        self._parts = [b"".join(self._parts)[size:]] if size < self._size else []
         yield Unknown(self.way, why, self._at, size, *self._when(size))
         self._passed += size
         self._at += size
-        self._parts, self._size = [data[size:]] if size < len(data) else [], len(data) - size
+        self._size -= size
         done = bisect_right(self._stops, self._at)
         del self._stops[:done], self._frames[:done], self._times[:done]
 

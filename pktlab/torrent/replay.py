@@ -78,14 +78,19 @@ class Replay:
     # ---- what is announced
 
     def _hold(self, peer: Peer, pieces: Iterable[int], time_ns: int) -> None:
+        held = peer.held
+        if not held:
+            held.update(dict.fromkeys(pieces, time_ns))
+            return
         for index in pieces:
-            peer.held.setdefault(index, time_ns)
+            if index not in held:
+                held[index] = time_ns
 
     def _first(self, peer: Peer, pieces: Iterable[int], time_ns: int) -> None:
         """Note what a peer says at the beginning of a connection; what it says so first, it had."""
         held = list(pieces)
         if not peer.has_told:
-            peer.had = {*(peer.had or ()), *(index for index in held if index not in peer.held)}
+            peer.had = (peer.had or set()) | set(held).difference(peer.held)
             peer.has_told = True
         self._hold(peer, held, time_ns)
 
@@ -105,7 +110,9 @@ class Replay:
     def _bitfield(self, said: Said, speaker: Peer, _: Peer) -> None:
         most = self.geometry.pieces
         held = ones(self.ledger.bitfields[said.piece])
-        self._first(speaker, (index for index in held if most is None or index < most), said.time_ns)
+        if most is not None and held and held[-1] >= most:
+            held = [index for index in held if index < most]
+        self._first(speaker, held, said.time_ns)
 
     def _have_all(self, said: Said, speaker: Peer, _: Peer) -> None:
         self._first(speaker, range(self.geometry.pieces or 0), said.time_ns)

@@ -7,7 +7,7 @@ BEP 54 (donthave).
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,8 @@ Block = tuple[int, int, int]
 _OPENERS = frozenset((BITFIELD, HAVE_ALL, HAVE_NONE))
 _OF_FAST = frozenset((SUGGEST, HAVE_ALL, HAVE_NONE, REJECT, FAST))
 _OF_PIECE = frozenset((HAVE, REQUEST, PIECE, CANCEL, SUGGEST, REJECT, FAST))
+_OF_BLOCK = frozenset((REQUEST, PIECE, CANCEL, REJECT))
+_USUAL = _OF_PIECE - _OF_FAST
 _BEFORE_OPENERS = frozenset((-1, 9, EXTENDED, FAST, SUGGEST))
 """What may stand in front of a bitfield: it says nothing of pieces that are there."""
 
@@ -92,7 +94,8 @@ class Side:
         self.extensions: dict[int, str] = {}
         self.about: dict[bytes, Any] = {}
         self.has_opened = False  # it has said something that a bitfield may not follow
-        self.bitfield_len: int | None = None
+        self.room = MAX_PIECES
+        """How many pieces there can be, as its bitfield has it."""
 
     @property
     def is_known(self) -> bool:
@@ -107,13 +110,6 @@ class Side:
         """Tell whether it has a piece."""
         return (self.has_all and index not in self.lacks) or index in self.pieces
 
-    @property
-    def most_pieces(self) -> int:
-        """How many pieces there can be."""
-        if self.geometry.pieces is not None:
-            return self.geometry.pieces
-        return MAX_PIECES if self.bitfield_len is None else 8 * self.bitfield_len
-
     def forget(self) -> None:
         """Bytes are missing: what they said is not known."""
         self.is_sure = False
@@ -124,11 +120,17 @@ class Side:
 # ---- what is wrong with a message
 
 
-def faults(mine: Side, other: Side, kind: int, fields: tuple[Any, ...], data: Any) -> Iterator[tuple[Rule, str]]:
-    """Yield what a message of `mine` is at odds with; nothing is changed.
+def faults(mine: Side, other: Side, kind: int, fields: tuple[Any, ...], data: Any) -> Sequence[tuple[Rule, str]]:
+    """Return what a message of `mine` is at odds with; nothing is changed.
 
     kind, fields : as `framing.Frame` has them; data : all bytes of the message
     """
+    if kind in _USUAL:  # as most are
+        return _of_piece(mine, other, kind, fields, len(data))
+    return list(_faults(mine, other, kind, fields, data))
+
+
+def _faults(mine: Side, other: Side, kind: int, fields: tuple[Any, ...], data: Any) -> Iterator[tuple[Rule, str]]:
     if kind == HANDSHAKE:
         yield from _of_handshake(mine, other, fields)
         return
@@ -169,27 +171,28 @@ def _of_opener(mine: Side, kind: int, data: Any) -> Iterator[tuple[Rule, str]]:
 
 def _of_piece(
     mine: Side, other: Side, kind: int, fields: tuple[Any, ...], size: int
-) -> Iterator[tuple[Rule, str]]:  # fmt: skip
-    index, most = fields[0], min(mine.most_pieces, other.most_pieces)
+) -> Sequence[tuple[Rule, str]]:  # fmt: skip
+    index, most = fields[0], mine.geometry.pieces
+    most = min(mine.room, other.room) if most is None else most
     if index >= most:
-        yield (
-            Rule.piece,
-            f"piece {index} of {most}" if most < MAX_PIECES else f"piece {index} is more than there can be",
-        )
-        return
-    if kind not in (REQUEST, PIECE, CANCEL, REJECT):
-        return
+        why = f"piece {index} of {most}" if most < MAX_PIECES else f"piece {index} is more than there can be"
+        return [(Rule.piece, why)]
+    if kind not in _OF_BLOCK:
+        return ()
+    found: list[tuple[Rule, str]] = []
     begin, length = fields[1], size - 13 if kind == PIECE else fields[2]
     whole = mine.geometry.size_of(index)
     if not 0 < length <= REQUEST_MAX:
-        yield Rule.block, f"a block of {length} bytes"
+        found.append((Rule.block, f"a block of {length} bytes"))
     elif whole is not None and begin + length > whole:
-        yield Rule.block, f"bytes {begin} to {begin + length} of a piece of {whole}"
-    block = index, begin, length
-    if kind in (PIECE, REJECT) and block not in other.requests and block not in other.dropped and other.is_known:
-        yield Rule.unasked, f"nobody asked for {length} bytes of piece {index} at {begin}"
+        found.append((Rule.block, f"bytes {begin} to {begin + length} of a piece of {whole}"))
+    if kind in (PIECE, REJECT) and other.is_known:
+        block = index, begin, length
+        if block not in other.requests and block not in other.dropped:
+            found.append((Rule.unasked, f"nobody asked for {length} bytes of piece {index} at {begin}"))
     if kind == REQUEST and len(mine.requests) >= MAX_REQUESTS:
-        yield Rule.many, f"more than {MAX_REQUESTS} requests wait"
+        found.append((Rule.many, f"more than {MAX_REQUESTS} requests wait"))
+    return found
 
 
 def _of_extended(mine: Side, other: Side, data: Any) -> Iterator[tuple[Rule, str]]:
@@ -211,6 +214,11 @@ def _of_extended(mine: Side, other: Side, data: Any) -> Iterator[tuple[Rule, str
 
 def take(mine: Side, other: Side, kind: int, fields: tuple[Any, ...], data: Any, now: int) -> None:
     """Change what is known of both sides by a message of `mine`."""
+    if kind in _USUAL:
+        if fields[0] < MAX_PIECES:
+            take_piece(mine, other, kind, fields, len(data), now)
+        mine.has_opened = True
+        return
     if kind == HANDSHAKE:
         mine.info_hash, mine.peer_id = fields
         mine.reserved = bytes(data[20:28])
@@ -225,7 +233,7 @@ def take(mine: Side, other: Side, kind: int, fields: tuple[Any, ...], data: Any,
         _take_extended(mine, other, data)
     elif kind in _OPENERS:
         _take_opener(mine, kind, data)
-    elif kind in _OF_PIECE and fields[0] < MAX_PIECES:
+    elif kind in _OF_PIECE and fields[0] < MAX_PIECES:  # of the fast extension
         take_piece(mine, other, kind, fields, len(data), now)
     mine.has_opened = mine.has_opened or kind not in _BEFORE_OPENERS
 
@@ -249,7 +257,7 @@ def _take_opener(mine: Side, kind: int, data: Any) -> None:
     count = mine.geometry.pieces
     mine.has_all = kind == HAVE_ALL
     if kind == BITFIELD:
-        mine.bitfield_len = len(data) - 5
+        mine.room = 8 * (len(data) - 5)
         mine.pieces.fill(bytes(data[5:]), count)
     elif kind == HAVE_ALL and count is not None:
         mine.pieces.fill_all(count)
@@ -260,25 +268,23 @@ def _take_opener(mine: Side, kind: int, data: Any) -> None:
 def take_piece(mine: Side, other: Side, kind: int, fields: tuple[Any, ...], size: int, now: int) -> None:
     """Take a message about a piece, of `size` bytes."""
     index = fields[0]
-    if kind == HAVE:
-        mine.pieces.add(index)
-        mine.lacks.discard(index)
-    elif kind == FAST:
-        _note(mine.allowed_fast, index)
-    elif kind == SUGGEST:
-        _note(mine.suggested, index)
+    if kind in (PIECE, REJECT):
+        block = (index, fields[1], size - 13) if kind == PIECE else fields
+        if other.requests.pop(block, None) is None:
+            other.dropped.pop(block, None)
     elif kind == REQUEST:
         if fields in mine.requests:  # asked for twice, so it may come twice
             _keep(mine.dropped, fields, now)
         _keep(mine.requests, fields, now)
+    elif kind == HAVE:
+        mine.pieces.add(index)
+        mine.lacks.discard(index)
     elif kind == CANCEL:
         when = mine.requests.pop(fields, None)
         if when is not None:
             _keep(mine.dropped, fields, when)
     else:
-        block = (*fields[:2], size - 13) if kind == PIECE else fields
-        if other.requests.pop(block, None) is None:
-            other.dropped.pop(block, None)
+        _note(mine.allowed_fast if kind == FAST else mine.suggested, index)
 
 
 def _take_extended(mine: Side, other: Side, data: Any) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from contextlib import suppress
+from functools import cached_property
 
 from pktlab.errors import WireError
 from pktlab.torrent.contacts import HASH_LEN, Contacts
@@ -151,7 +152,7 @@ class Torrent:
         """The peers, in the order in which they were met."""
         return list(self._peers.values())
 
-    @property
+    @cached_property
     def span_ns(self) -> tuple[int, int]:
         """When the first and the last connection were seen, ns."""
         links = self.ledger.links

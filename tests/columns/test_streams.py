@@ -5,17 +5,21 @@ from __future__ import annotations
 import io
 import os
 from collections import defaultdict
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pktlab
-from pktlab.columns import stream_windows
+from pktlab.columns import stream_windows, streams
+from pktlab.columns.scan import Scan
 from pktlab.columns.streams import read_streams
+from pktlab.columns.windows import WINDOW_LEN
 from pktlab.flows.stream_table import StreamTable, Told
 from pktlab.flows.streams import Begin, Data, End, Gap
 from pktlab.flows.utp_table import UtpTable
@@ -52,13 +56,14 @@ def pieces(told: list[list[Told]]) -> dict[tuple[str, str], list[Any]]:
     return found
 
 
-def both(source: Any, *, before: int = 0, **options: Any) -> tuple[Any, Any]:
+def both(source: Any, *, before: int = 0, window_len: int = WINDOW_LEN, **options: Any) -> tuple[Any, Any]:
     """Return what is told of a capture by packets, and in bulk behind the first ones."""
     found = []
     for exact_first in (ALL, before):
         capture = pktlab.open(io.BytesIO(source) if isinstance(source, bytes) else source)
         table = StreamTable(**options)
-        told = list(read_streams(capture, table, utp=UtpTable(), threads=1, exact_first=exact_first))
+        with patch.object(streams, "Scan", partial(Scan, window_len=window_len)):
+            told = list(read_streams(capture, table, utp=UtpTable(), threads=1, exact_first=exact_first))
         found.append(pieces(told))
     return found[0], found[1]
 
@@ -100,6 +105,33 @@ def connections(draw: Any) -> list[bytes]:
 
 
 @st.composite
+def lossy(draw: Any) -> list[bytes]:
+    """Return packets of a connection as a bad path leaves them: late, twice, over each other, some different."""
+    isns = [draw(st.sampled_from([0, 7, 2**32 - 50, 2**32 - 300])) for _ in (0, 1)]
+    texts, at, found = [TEXT, TEXT[::-1]], [0, 0], []
+    for way in (0, 1) if draw(st.integers(0, 4)) else ():
+        found.append((way, isns[way], 0, 0x12 if way else 2, b""))
+    for _ in range(draw(st.integers(0, 25))):
+        way = draw(st.sampled_from([0, 0, 0, 1]))
+        start = max(at[way] + draw(st.sampled_from([0, 0, 0, 0, 30, 60, 200, -10, -30, -80])), 0)
+        data = texts[way][start : start + draw(st.sampled_from([0, 1, 10, 30, 30, 30, 70]))]
+        if data and draw(st.integers(0, 30)) == 0:
+            data = bytes(len(data))
+        flags = draw(st.sampled_from([0x10] * 12 + [0x11, 0x11, 0x14, 0x00, 0x02]))
+        found.append(
+            (way, isns[way] + 1 + start, at[1 - way] + draw(st.sampled_from([0, 0, -30, 30, 100])), flags, data)
+        )
+        at[way] = max(at[way], start + len(data))
+    parts = []
+    for way, seq, acked, flags, data in found:
+        ends = {"src": f"192.0.2.{1 + way}", "dst": f"192.0.2.{2 - way}"}
+        ports = {"srcport": 80 if way else 1, "dstport": 1 if way else 80}
+        ack = (isns[1 - way] + 1 + acked) % 2**32 if flags & 0x10 else 0
+        parts.append(build(Ip(proto=6, **ends), Tcp(seq_raw=seq % 2**32, ack_raw=ack, flags=flags, **ports), data))
+    return parts
+
+
+@st.composite
 def utp_datagrams(draw: Any) -> bytes:
     """Return a packet of one of few uTP connections, some cut or damaged."""
     way, number = draw(st.integers(0, 1)), draw(st.sampled_from([7, 65535]))
@@ -125,6 +157,23 @@ def utp_datagrams(draw: Any) -> bytes:
 def test_both_tell_the_same(found: list[bytes], before: int) -> None:
     data = pcap([Piece(one, time=7, fraction=place) for place, one in enumerate(found)], link_type=RAW_IP)
     exact, bulk = both(data, before=before)
+    assert bulk == exact
+
+
+@settings(max_examples=150)
+@given(lossy(), st.sampled_from([WINDOW_LEN, 100, 300, 1000]), st.sampled_from([1 << 23, 600, 1000]), st.integers(0, 4))
+def test_both_tell_the_same_of_a_lossy_connection(found: list[bytes], size: int, most: int, before: int) -> None:
+    """Windows are cut anywhere; what waits in front of one goes on in the next; there may be little room."""
+    data = pcap([Piece(one, time=7, fraction=place) for place, one in enumerate(found)], link_type=RAW_IP)
+    exact, bulk = both(data, before=before, window_len=size, max_held=most)
+    assert bulk == exact
+
+
+@settings(max_examples=60)
+@given(lossy(), st.sampled_from([WINDOW_LEN, 300]), st.sampled_from(["first", "last"]), st.sampled_from([1 << 26, 800]))
+def test_both_have_the_same_policy_and_bounds(found: list[bytes], size: int, policy: str, most: int) -> None:
+    data = pcap([Piece(one, time=7, fraction=place) for place, one in enumerate(found)], link_type=RAW_IP)
+    exact, bulk = both(data, window_len=size, overlap=policy, max_bytes=most)
     assert bulk == exact
 
 
@@ -238,3 +287,18 @@ def test_the_bulk_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
     data = pcap([Piece(one) for one in parts], link_type=RAW_IP)
     monkeypatch.setattr(stream_windows.WindowStreams, "_one_by_one", None)
     assert sum(len(one) for one in read_streams(pktlab.open(io.BytesIO(data)), exact_first=1)) == 3
+
+
+@pytest.mark.parametrize("window_len", [WINDOW_LEN, 500])
+def test_losses_are_the_bulk_s_too(monkeypatch: pytest.MonkeyPatch, window_len: int) -> None:
+    """So are what comes late, twice or over something else, beginnings, ends and resets."""
+    numbers = [1, 0, 2, 4, 3, 3, 8, 9, 7, 9, 6, 5]
+    parts = [segment(0, b"", 2), *(segment(1 + 20 * n, TEXT[20 * n : 20 * n + 30]) for n in numbers)]
+    parts += [segment(211, TEXT[210:230], 0x11), segment(0, b"", 2, port=2), segment(1, b"", 4, port=2)]
+    data = pcap([Piece(one, fraction=place) for place, one in enumerate(parts)], link_type=RAW_IP)
+    exact, _ = both(data)
+    monkeypatch.setattr(stream_windows.WindowStreams, "_one_by_one", None)
+    _, bulk = both(data, window_len=window_len)
+    assert bulk == exact
+    (told,) = (events for (name, _), events in bulk.items() if name == "tcp 0")
+    assert b"".join(one[2] for one in told if type(one) is tuple) == TEXT[:230]

@@ -60,6 +60,10 @@ TRACES: dict[str, tuple[str, list[str]]] = {
         OPENED + "> A 1 1 hello\n< A 1 6 yes\n> FA 6 4\n< A 4 7\n< FA 4 7\n> A 7 5",
         [*BEGUN, "> 0 hello of 3 at 3", "< 0 yes of 4 at 4", "> 5 end fin at 5", "< 3 end fin at 7"],
     ),
+    "data in the FIN": (
+        OPENED + "> FA 1 1 abc\n< A 1 5",
+        [*BEGUN, "> 0 abc of 3 at 3", "> 3 end fin at 3", "< 0 end open at 0"],
+    ),
     "out of order": (
         OPENED + "> A 4 1 def\n> A 7 1 ghi\n> A 1 1 abc",
         [*BEGUN, "> 0 abc of 5 at 5", "> 3 def of 3 at 5", "> 6 ghi of 4 at 5", "> 9 end open at 0",
