@@ -19,7 +19,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from pktlab.torrent.periods import Period, infer_period, infer_rhythms
+from pktlab.torrent.periods import SLOWER, Period, infer_period, infer_rhythms
 from pktlab.torrent.relations import Relation, relations_of
 from pktlab.torrent.swarm import Peer, Torrent
 
@@ -37,8 +37,6 @@ USUAL_S = 10.0
 """The period of rounds where none can be inferred."""
 MOSTLY = 0.75
 """Share of rounds with just one unearned unchoke, of a peer of which nothing but its optimistic slot is seen."""
-SLOWER = 1.5
-"""How many periods of rounds the period of optimistic unchokes has at least."""
 KEPT = 1.2
 """For how many periods an optimistic unchoke lasts at least."""
 
@@ -188,7 +186,6 @@ def _look_at(chooser: Chooser, period: Period | None) -> None:
     seconds = period.seconds if period else USUAL_S
     if not chooser.is_told_apart:
         chooser.decisions = [replace(one, optimistic=_optimistic(chooser, one, seconds)) for one in chooser.decisions]
-    chooser.optimistic = _slower(infer_period([chooser.rotations_ns]), chooser.period)
     chooser.samples = list(_samples(chooser, seconds))
 
 

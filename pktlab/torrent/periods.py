@@ -7,7 +7,7 @@ from itertools import pairwise
 from math import comb
 from typing import NamedTuple
 
-__all__ = ["Period", "Rhythms", "infer_period", "infer_rhythms"]
+__all__ = ["SLOWER", "Period", "Rhythms", "infer_period", "infer_rhythms"]
 
 NS_PER_S = 1_000_000_000
 NEAR_S = 0.35
@@ -21,6 +21,8 @@ SURE = 0.05
 """How likely it may be at most that chance alone explains as much, of all the periods that could be tried."""
 
 
+SLOWER = 1.5
+"""How many periods the period of something slower has at least."""
 FAST_S = 7.5
 """Below this a period is looked at again, s."""
 ON_BEAT, BEAT_S = 0.65, 0.6
@@ -89,12 +91,18 @@ def infer_rhythms(groups: Sequence[Sequence[int]]) -> Rhythms:
     (5.0, 10.0, [15000000000, 35000000000, 55000000000])
     """
     alone = infer_period(groups)
-    if alone is not None and alone.seconds < FAST_S:
+    if alone is None:
+        return Rhythms(None, tuple(frozenset() for _ in groups))
+    if alone.seconds < FAST_S:
         beats = [_on_beat(group, 2 * alone.seconds) for group in groups]
         first = infer_period([sorted(one) for one in beats], near=2 * alone.seconds)
         if first is not None and sum(map(len, beats)) >= ON_BEAT * sum(map(len, groups)):
             return Rhythms(first, tuple(frozenset(group) - beat for group, beat in zip(groups, beats, strict=True)))
-    return Rhythms(alone, tuple(frozenset() for _ in groups))
+    beats = [_on_beat(group, alone.seconds) for group in groups]
+    rest = tuple(frozenset(group) - beat for group, beat in zip(groups, beats, strict=True))
+    slower = infer_period([sorted(one) for one in rest])
+    is_other = slower is not None and slower.seconds >= SLOWER * alone.seconds
+    return Rhythms(alone, rest if is_other else tuple(frozenset() for _ in groups))
 
 
 def _on_beat(moments: Sequence[int], period: float) -> set[int]:
