@@ -20,11 +20,13 @@ from pktlab_cli.options import (
 from pktlab_cli.printing import Printer, count, escape, table
 
 if TYPE_CHECKING:
-    from pktlab.torrent.swarm import Torrent
+    from pktlab.torrent.swarm import Peer, Torrent
 
 __all__ = ["swarm"]
 
 MOST_IN_MATRIX = 26
+BLOCK = 1 << 14
+"""Bytes that are asked for at a time."""
 HEADING = ("peer", "", "client", "pieces", "complete", "down", "up", "kbit/s", "", "asked", "twice", "end game", "left")
 RIGHT = (3, 4, 5, 6, 7, 8, 9, 10, 11, 12)
 
@@ -75,9 +77,8 @@ def _lines(torrent: Torrent, out: Printer) -> Iterator[str]:
     names = letters(torrent)
     rows = [HEADING]
     for peer in torrent.peers:
-        had = len(peer.had or ())
         rows.append((
-            names[peer], peer.name, escape(peer.client), f"{had} → {len(peer.held)}",
+            names[peer], peer.name, escape(peer.client), _pieces(torrent, peer),
             "from the start" if peer.was_complete else seconds(torrent, peer.completed_ns), _kib(peer.bytes_down),
             _kib(peer.bytes_up), _kbit(peer.bytes_down, peer.down_ns), _kbit(peer.bytes_up, peer.up_ns),
             f"{peer.requests:,}", f"{peer.duplicates:,}", f"{peer.endgame:,}", seconds(torrent, peer.left_ns),
@@ -90,6 +91,13 @@ def _lines(torrent: Torrent, out: Printer) -> Iterator[str]:
         yield from _matrix(torrent)
     yield ""
     yield from _words(torrent)
+
+
+def _pieces(torrent: Torrent, peer: Peer) -> str:
+    """Return the pieces of a peer at first and at the end; a hyphen where neither those nor their number are known."""
+    if torrent.geometry.pieces is None and not peer.held:
+        return "-"
+    return f"{len(peer.had or ())} → {len(peer.held)}"
 
 
 def _kib(count: int) -> str:
@@ -112,10 +120,9 @@ def _matrix(torrent: Torrent) -> Iterator[str]:
 
 def _words(torrent: Torrent) -> Iterator[str]:
     geometry = torrent.geometry
-    in_piece = -(-geometry.piece_length // (1 << 14))
+    in_piece = f", {-(-geometry.piece_length // BLOCK)} in a piece here" if geometry.piece_length else ""
     yield (
-        f"A piece, the textbook's chunk, is announced and checked whole; it is asked for in blocks of 16 KiB, "
-        f"{in_piece} in a piece here."
+        f"A piece, the textbook's chunk, is announced and checked whole; it is asked for in blocks of 16 KiB{in_piece}."
     )
     yield "Nobody asks for a list of chunks: each side sends its own when they meet, and a HAVE for each new piece."
     missing = sum(sum(link.missing) for link in torrent.ledger.links)

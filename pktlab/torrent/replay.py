@@ -115,6 +115,8 @@ class Replay:
         self._first(speaker, held, said.time_ns)
 
     def _have_all(self, said: Said, speaker: Peer, _: Peer) -> None:
+        if not speaker.has_told and not speaker.bytes_down:
+            speaker.was_complete = True  # though it may not be known which pieces those are
         self._first(speaker, range(self.geometry.pieces or 0), said.time_ns)
 
     def _have_none(self, said: Said, speaker: Peer, _: Peer) -> None:
