@@ -9,7 +9,7 @@ Spec: BEP 3 (messages), BEP 9 (metadata), BEP 11 (PEX), BEP 54 (a piece is gone)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from pktlab.flows.stream_table import Stream, Told
@@ -17,8 +17,9 @@ from pktlab.flows.streams import Begin, Data, End, Event, Gap
 from pktlab.torrent.announces import Announces
 from pktlab.torrent.connection import PeerConnection
 from pktlab.torrent.events import Broken, Entry, Message, PeerEvent, Rule, Unknown, Violation
-from pktlab.torrent.ledger import Address, Ledger, Link, Type
+from pktlab.torrent.ledger import Ledger, Link, Type
 from pktlab.torrent.meeting import Meeting
+from pktlab.torrent.naming import fitting, owned
 from pktlab.torrent.side import UPGRADE
 from pktlab.torrent.swarm import Swarm
 from pktlab.wire.apps.bittorrent.compact import Contact, contacts
@@ -103,68 +104,18 @@ class Listener:
             self._finish(conversation)
         self._open.clear()
         self.swarm.merge()
-        self._name_the_nameless()
-        self._name_the_hidden()
-        return self.swarm
-
-    def _name_the_nameless(self) -> None:
-        """Let each join the torrent that its addresses take part in; whom it names may tell where others belong."""
-        known = {info_hash: self._addresses(info_hash) for info_hash in self.swarm.ledgers}
-        announced = {name: set(told.listening) for name, told in self.swarm.contacts.items() if told.own}
-        while fitting := [
-            (one, name) for one in self._nameless if (name := _fitting(one.addresses, known, announced)) is not None
-        ]:
-            for conversation, info_hash in fitting:
-                self._nameless.remove(conversation)
-                self._join(conversation, info_hash)
-                known.setdefault(info_hash, set()).update(conversation.addresses)
-        for conversation in self._nameless:
-            self._join(conversation, "")
+        for conversation, info_hash in fitting(self.swarm, self._nameless):
+            self._join(conversation, info_hash)
+        for conversation, info_hash in owned(self.swarm, self._hidden):
+            self._join(conversation, info_hash)
         self._nameless.clear()
-
-    def _name_the_hidden(self) -> None:
-        """Let what is encrypted join the one torrent that it was called for, whose peers announced themselves there."""
-        known = [name for name in {**self.swarm.ledgers, **self.swarm.contacts} if name]
-        addresses = {info_hash: self._addresses(info_hash) for info_hash in known}
-        ports = {info_hash: self._ports(info_hash) for info_hash in known}
-        for one in self._hidden:
-            key = one.stream.key
-            names = [name for name in known if key.src in addresses[name] and (key.dst, key.dstport) in ports[name]]
-            if len(names) == 1:
-                self._join(one, names[0])
         self._hidden.clear()
-
-    def _ports(self, info_hash: str) -> set[Address]:
-        """Return the addresses at which peers of a torrent are called, or announce that they listen."""
-        links = self.swarm.ledgers[info_hash].links if info_hash in self.swarm.ledgers else ()
-        own = self.swarm.contacts_of(info_hash).own
-        announced = {(ip, port) for ip, ports in own.items() for port in ports}
-        return announced | {link.ends[1] for link in links if link.was_opened}
-
-    def _addresses(self, info_hash: str) -> set[str]:
-        """Return the IP addresses that take part in a torrent, or are said to."""
-        links = self.swarm.ledgers[info_hash].links if info_hash in self.swarm.ledgers else ()
-        return {ip for link in links for ip, _ in link.ends} | set(self.swarm.contacts_of(info_hash).listening)
+        return self.swarm
 
     def _join(self, conversation: _Conversation, info_hash: str) -> None:
         self.swarm.joined[conversation.nickname] = info_hash
         conversation.name(self.swarm.ledger(info_hash))
         conversation.finish()
-
-
-def _fitting(ends: set[str], known: Mapping[str, set[str]], announced: Mapping[str, set[str]]) -> str | None:
-    """Return the one torrent of which an end takes part, or else of which both announced themselves or are named.
-
-    >>> _fitting({"a", "b"}, {"1": {"a"}, "2": {"c"}}, {"3": {"a", "b"}}), _fitting({"c"}, {}, {"3": {"c"}, "4": {"c"}})
-    ('1', None)
-    """
-    for names in (
-        [name for name, addresses in known.items() if ends & addresses],
-        [name for name, addresses in announced.items() if ends <= addresses],
-    ):
-        if names:
-            return names[0] if len(names) == 1 else None
-    return None
 
 
 class _Conversation:
@@ -180,11 +131,6 @@ class _Conversation:
         self.opened_ns = self.closed_ns = 0
         self.begun = [False, False]
         self.length, self.missing, self.unknown, self.violations = [0, 0], [0, 0], [0, 0], [0, 0]
-
-    @property
-    def addresses(self) -> set[str]:
-        """The IP addresses of both ends."""
-        return {self.stream.key.src, self.stream.key.dst}
 
     @property
     def nickname(self) -> str:

@@ -133,8 +133,7 @@ class Torrent:
         replay = Replay(ledger, self.geometry, self.sides, self.contacts)
         replay.run()
         self.transfers = replay.transfers
-        for peer in self.peers:
-            self._come_and_go(peer)
+        self._come_and_go()
 
     @property
     def info_hash(self) -> str:
@@ -186,17 +185,22 @@ class Torrent:
 
     # ---- coming and going
 
-    def _come_and_go(self, peer: Peer) -> None:
-        events = [(when, event) for when, address, event in self.contacts.announced if address == peer.address]
-        peer.joined_ns = min([link.opened_ns for link, _ in peer.links] + [when for when, _ in events])
-        stopped = [when for when, event in events if event == "stopped"]
-        ends = {link.ends[way] for link, way in peer.links} | {peer.address}
-        peer.dropped_ns = [when for when, address in self.contacts.dropped if address in ends]
-        last = max((link.closed_ns for link, _ in peer.links), default=self.span_ns[1])
-        if stopped:
-            peer.left_ns = max(stopped)
-        elif all(link.is_over for link, _ in peer.links) and last < self.span_ns[1]:
-            peer.left_ns = last
+    def _come_and_go(self) -> None:
+        events, dropped = defaultdict(list), defaultdict(list)
+        for when, address, event in self.contacts.announced:
+            events[address].append((when, event))
+        for when, address in self.contacts.dropped:
+            dropped[address].append(when)
+        for peer in self.peers:
+            own, last = events[peer.address], max((link.closed_ns for link, _ in peer.links), default=self.span_ns[1])
+            peer.joined_ns = min([link.opened_ns for link, _ in peer.links] + [when for when, _ in own])
+            ends = {link.ends[way] for link, way in peer.links} | {peer.address}
+            peer.dropped_ns = sorted(when for end in ends for when in dropped.get(end, ()))
+            stopped = max((when for when, event in own if event == "stopped"), default=None)
+            if stopped is not None and not any(link.opened_ns > stopped for link, _ in peer.links):
+                peer.left_ns = stopped
+            elif all(link.is_over for link, _ in peer.links) and last < self.span_ns[1]:
+                peer.left_ns = last
 
 
 class _Known:

@@ -206,3 +206,29 @@ def test_padding_is_not_sent_and_not_missed(tmp_path: Path) -> None:
         made = extract(store, Torrent(Ledger(info_hash), metadata=metainfo), tmp_path)
     assert (made.good, made.missing) == ((0, 1), ())
     assert [path.read_bytes() for path in made.files] == [data, b"b" * 5]
+
+
+def test_who_comes_back_has_not_left() -> None:
+    def left(opened: int) -> int | None:
+        ledger = Ledger(V1.hex())
+        for now in (1, opened):
+            ledger.say(now + 1, ledger.link("tcp", ((A, 50000), (B, 6881)), now), 0, Type.have_none)
+        contacts = Contacts()
+        contacts.announce(5, (A, 6881), "stopped")
+        return Torrent(ledger, contacts).peers[0].left_ns
+
+    assert (left(3), left(7)) == (5, None)
+
+
+def test_many_torrents_and_connections_take_little_time_to_name() -> None:
+    """A node of the DHT hears announces of thousands of torrents; what is encrypted fits one of them at most."""
+    own, dice = Listening(), random.Random(3)
+    swarm = own.listener.swarm
+    for number in range(4000):
+        ip = f"198.51.{number >> 8}.{number & 0xFF}"
+        swarm.contacts_of(f"{number:040x}").announce(1, (ip, 6881))
+    for number in range(300):
+        own.hear(B, f"198.51.0.{number & 0xFF}", dice.randbytes(200), dice.randbytes(200))
+        own.hear(B, f"198.51.1.{number & 0xFF}", b"no messages", HaveAll().build() + Interested().build() * 30)
+    torrents = own.listener.end().torrents()
+    assert [torrent.info_hash for torrent in torrents] in ([], [""])
