@@ -28,6 +28,7 @@ MAX_ASKED = 1 << 12
 """Requests of which the torrent is kept in mind until they are answered."""
 MAX_VALUES = 4000
 """Values of a message of the DHT that are read."""
+_KEYS = b"9:info_hash20:", b"6:valuesl"
 _HEAD_LEN = Announce.HEADER_LEN
 _ANNOUNCE = ANNOUNCE.to_bytes(4, "big")
 
@@ -52,7 +53,8 @@ class Meeting:
         """Take a datagram, of whatever kind it is."""
         data = bytes(one.data)
         if data.startswith(b"d"):
-            self._node(one.key, data, time_ns)
+            if any(key in data for key in _KEYS):  # most of what nodes say is about nodes
+                self._node(one.key, data, time_ns)
         elif data.startswith(b"BT-SEARCH") and Lsd.looks_like(data, 0, len(data)):
             self._neighbour(one.key, data, time_ns)
         elif data[8:12] == _ANNOUNCE and Announce.looks_like(data, 0, _HEAD_LEN if one.missing else len(data)):

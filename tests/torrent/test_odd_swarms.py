@@ -10,6 +10,8 @@ import random
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pktlab.flows.keys import FlowKey
 from pktlab.flows.reassembly import Reassembly
 from pktlab.flows.stream_table import Stream, Told
@@ -232,3 +234,29 @@ def test_many_torrents_and_connections_take_little_time_to_name() -> None:
         own.hear(B, f"198.51.1.{number & 0xFF}", b"no messages", HaveAll().build() + Interested().build() * 30)
     torrents = own.listener.end().torrents()
     assert [torrent.info_hash for torrent in torrents] in ([], [""])
+
+
+# ---- sizes
+
+
+@pytest.mark.parametrize(
+    ("length", "piece"),
+    [(1, BLOCK), (100_001, 1 << 18), ((1 << 20) + 1, 1 << 18), (5 << 20, 1 << 21), (40 << 20, 1 << 24)],
+)
+def test_torrents_of_every_size(length: int, piece: int) -> None:
+    """One byte, one piece, a last piece of one byte, pieces of 16 MiB: whole with the last block."""
+    pieces, ledger, now = -(-length // piece), Ledger(V1.hex()), 1
+    link = ledger.link("tcp", ((A, 50000), (B, 6881)), 0)
+    ledger.say(now, link, 1, Type.have_all)
+    ledger.say(now, link, 0, Type.have_none)
+    for at in range(0, length, BLOCK):
+        size = min(BLOCK, length - at)
+        for way, kind in ((0, Type.request), (1, Type.piece)):
+            now += 1
+            ledger.say(now, link, way, kind, at // piece, at % piece, size)
+    torrent = Torrent(ledger)
+    taker, giver = torrent.peers
+    last = length - (pieces - 1) * piece
+    assert torrent.geometry == Geometry(pieces, min(piece, length), last)
+    assert (len(taker.held), taker.completed_ns, taker.bytes_down, taker.duplicates) == (pieces, now, length, 0)
+    assert (len(giver.held), giver.was_complete, giver.bytes_up) == (pieces, True, length)
