@@ -52,15 +52,15 @@ class Meeting:
     def hear(self, one: Datagram, time_ns: int) -> None:
         """Take a datagram, of whatever kind it is."""
         data = bytes(one.data)
-        if data.startswith(b"d"):
+        if data[8:12] == _ANNOUNCE and Announce.looks_like(data, 0, _HEAD_LEN if one.missing else len(data)):
+            self._announce(one.key, data[:_HEAD_LEN], time_ns)  # whatever its connection ID begins with
+        elif data.startswith(_ANNOUNCE):
+            self._announced(one.key, data)
+        elif data.startswith(b"d"):
             if any(key in data for key in _KEYS):  # most of what nodes say is about nodes
                 self._node(one.key, data, time_ns)
         elif data.startswith(b"BT-SEARCH") and Lsd.looks_like(data, 0, len(data)):
             self._neighbour(one.key, data, time_ns)
-        elif data[8:12] == _ANNOUNCE and Announce.looks_like(data, 0, _HEAD_LEN if one.missing else len(data)):
-            self._announce(one.key, data[:_HEAD_LEN], time_ns)
-        elif data.startswith(_ANNOUNCE):
-            self._announced(one.key, data)
 
     def _ask(self, key: FlowKey, transaction: bytes, info_hash: str) -> None:
         """Keep in mind what is asked about, by what its answer repeats."""

@@ -73,6 +73,12 @@ def test_an_announce_has_the_port_the_event_and_the_peer_id() -> None:
     assert told.ids == {(A, b"-LT2110-aaaaaaaaaaaa"): 7001}
 
 
+def test_an_announce_is_one_whatever_its_connection_id_begins_with() -> None:
+    """The IDs are random: one of 256 begins as a message of the DHT does, which was seen."""
+    for first in range(256):
+        assert heard((A, 40000, C, 6969, bytes([first]) + announce()[1:])).contacts[NAME].own == {A: {7001}}
+
+
 def test_an_answer_names_peers_of_the_torrent_that_was_asked_for() -> None:
     answer = Announced(transaction_id=7, interval=10, peers=(Peer4(ip=B, peer_port=7002),)).build()
     six = Announced6(transaction_id=8, interval=10, peers=(Peer6(ip6="2001:db8::2", peer_port=7003),)).build()
