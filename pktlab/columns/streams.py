@@ -48,11 +48,10 @@ Hear = Callable[[Datagram, int], None]
 _ACK = TcpFlags.ack.mask
 _LEAST = 20
 """Bytes of the shortest datagram that is heard: the answer of a UDP tracker that names nobody."""
-_FIRST_WORDS = (
-    ANNOUNCE,
-    *(int.from_bytes(first, "big") for first in (b"d1:a", b"d1:e", b"d1:q", b"d1:r", b"d2:i", b"BT-S")),
-)
-"""What is heard begins with one of these, or has `ANNOUNCE` in the third word, as requests have."""
+_FIRST_WORDS = (ANNOUNCE, *(int.from_bytes(b"d1:%c" % key, "big") for key in b"aeqrtvy"), *(
+    int.from_bytes(first, "big") for first in (b"d2:i", b"d2:r", b"BT-S")
+))  # fmt: skip
+"""What is heard begins with one of these (a key of a message of the DHT, LSD), or has `ANNOUNCE` in the third word."""
 _LENGTHS = {"udp.length": 0, "ip.len": 0, "ipv6.plen": Ipv6.HEADER_LEN}
 """Fields that say how much there should be, the innermost first, and the bytes in front of what they count."""
 

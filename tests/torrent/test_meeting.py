@@ -11,6 +11,7 @@ import pytest
 
 import pktlab
 from pktlab.capture import open_writer
+from pktlab.columns.streams import read_streams
 from pktlab.flows.keys import FlowKey
 from pktlab.flows.segments import Datagram
 from pktlab.torrent.announces import Announces
@@ -212,6 +213,19 @@ def test_a_peer_that_others_say_is_gone() -> None:
 
 
 # ---- real ones
+
+
+@pytest.mark.parametrize("name", ["udp-tracker", "magnet"])
+def test_kernels_choose_what_is_about_peers(name: str) -> None:
+    found = []
+    for exact_first in (1 << 62, 0):
+        swarm = Swarm()
+        capture = pktlab.open(SWARMS / f"{name}.pcap.zst")
+        for _ in read_streams(capture, hear=Meeting(swarm).hear, exact_first=exact_first):
+            pass
+        found.append(swarm.contacts)
+    assert found[0] == found[1]
+    assert any(told.own for told in found[1].values())
 
 
 @pytest.mark.parametrize(("name", "events"), [("udp-tracker", {"started", "completed", "stopped"}), ("magnet", {""})])
