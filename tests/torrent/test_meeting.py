@@ -18,8 +18,8 @@ from pktlab.torrent.announces import Announces
 from pktlab.torrent.contacts import MAX_PORTS, Contacts
 from pktlab.torrent.ledger import Ledger, Type
 from pktlab.torrent.listening import swarm_of
-from pktlab.torrent.meeting import MAX_ASKED, Meeting
-from pktlab.torrent.swarm import MAX_TORRENTS, Swarm, Torrent
+from pktlab.torrent.meeting import Meeting
+from pktlab.torrent.swarm import Swarm, Torrent
 from pktlab.wire.apps.bittorrent.compact import Contact, packed
 from pktlab.wire.apps.bittorrent.tracker import Announce, Announced, Announced6, Option, Peer4, Peer6
 from pktlab.wire.bencode import encode
@@ -122,21 +122,21 @@ def test_neighbours_say_where_they_listen() -> None:
     }  # fmt: skip
 
 
-def test_what_is_kept_is_bounded() -> None:
-    swarm = Swarm()
+def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pktlab.torrent.swarm.MAX_TORRENTS", 100)
+    monkeypatch.setattr("pktlab.torrent.meeting.MAX_ASKED", 50)
+    swarm, dice = Swarm(), random.Random(1)
     meeting = Meeting(swarm)
-    dice = random.Random(1)
-    for number in range(MAX_TORRENTS + 50):
-        key = FlowKey("udp", A, 6881, B, 6881)
-        asked = query(b"get_peers").replace(HASH, dice.randbytes(20)).replace(b"2:aa", b"4:%04x" % (number & 0xFFFF))
-        meeting.hear(Datagram(key, asked, 0), 1)
-        meeting.hear(Datagram(key, query(b"announce_peer", port=number).replace(HASH, dice.randbytes(20)), 0), 1)
-    assert len(meeting._asked) == MAX_ASKED
-    assert len(swarm.contacts) <= MAX_TORRENTS
-    told = Contacts()
-    for port in range(1, 1 << 16):
-        told.name(A, port)
-    assert len(told.listening[A]) == MAX_PORTS
+    asked, said, key = query(b"get_peers"), query(b"announce_peer", port=7001), FlowKey("udp", A, 6881, B, 6881)
+    for number in range(200):
+        told = asked.replace(HASH, dice.randbytes(20)).replace(b"2:aa", b"4:%04x" % number)
+        meeting.hear(Datagram(key, told, 0), 1)
+        meeting.hear(Datagram(key, said.replace(HASH, dice.randbytes(20)), 0), 1)
+    assert (len(meeting._asked), len(swarm.contacts)) == (50, 100)
+    contacts = Contacts()
+    for port in range(1, 2 * MAX_PORTS):
+        contacts.name(A, port)
+    assert len(contacts.listening[A]) == MAX_PORTS
 
 
 # ---- HTTP trackers, in one connection
