@@ -10,10 +10,11 @@ import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple
 
+from pktlab.flows.assembly import MAX_HELD, Assembly
 from pktlab.flows.keys import FlowKey
-from pktlab.flows.reassembly import MAX_HELD, Policy, Reassembly, Segment
+from pktlab.flows.reassembly import Policy, Reassembly, Segment
 from pktlab.flows.streams import Event, Why
 
 __all__ = ["MAX_BYTES", "MAX_STREAMS", "Held", "Stream", "StreamTable", "TcpStream", "Told"]
@@ -23,20 +24,6 @@ MAX_STREAMS = 1 << 16
 MAX_BYTES = 64 << 20
 """Bytes that wait for their turn in all of them together."""
 _log = logging.getLogger(__name__)
-
-
-class Connection(Protocol):
-    """What puts a stream together."""
-
-    @property
-    def held_len(self) -> int:
-        """How much memory takes what waits, roughly, bytes."""
-
-    def end(self, why: Why = ..., frame: int = ..., time_ns: int = ...) -> list[Event]:
-        """Return what there is to tell when nothing more comes."""
-
-    def relieve(self, frame: int, time_ns: int) -> list[Event]:
-        """Give up a hole that something waits behind."""
 
 
 @dataclass(eq=False, slots=True)
@@ -50,7 +37,7 @@ class Stream:
     protocol: str
     number: int
     key: FlowKey
-    connection: Connection
+    connection: Assembly[Any]
     held_len: int = 0  # of it, that the table has counted
 
     def way_of(self, key: FlowKey) -> int:
