@@ -143,7 +143,8 @@ class StreamTable:
     def open(self, number: int, key: FlowKey, frame: int, time_ns: int) -> tuple[TcpStream, list[Told]]:
         """Return a new stream, whose first packet goes as `key` says, and what is told of those that end for it."""
         told: list[Told] = []
-        before = self._latest.get(key.conversation)
+        ends = key.conversation
+        before = self._latest.get(ends)
         if before is not None and before in self._streams:
             told += self._close(self._streams[before], Why.restart, frame, time_ns)
         elif len(self._streams) >= self.max_streams:
@@ -152,7 +153,7 @@ class StreamTable:
             self.evicted += 1
             told += self._close(next(iter(self._streams.values())), Why.open, frame, time_ns)
         stream = self._streams[number] = TcpStream("tcp", number, key, self.new_connection())
-        self._latest[key.conversation] = number
+        self._latest[ends] = number
         return stream, told
 
     def new_connection(self) -> Reassembly:
@@ -186,6 +187,7 @@ class StreamTable:
         told = [Told(stream, event) for event in stream.connection.end(why, frame, time_ns)]
         told += self._held.count(stream, frame, time_ns)
         del self._streams[stream.number]
-        if self._latest.get(stream.key.conversation) == stream.number:
-            del self._latest[stream.key.conversation]
+        ends = stream.key.conversation
+        if self._latest.get(ends) == stream.number:
+            del self._latest[ends]
         return told

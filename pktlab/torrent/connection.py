@@ -85,7 +85,7 @@ class PeerConnection:
     @property
     def is_bittorrent(self) -> bool:
         """Whether messages were found on either way."""
-        return any(side.entered is not None for side in self.sides)
+        return self.sides[0].entered is not None or self.sides[1].entered is not None
 
     @property
     def info_hash(self) -> bytes:

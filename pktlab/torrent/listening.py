@@ -191,7 +191,8 @@ class _Conversation:
 
     def _time(self, time_ns: int) -> None:
         self.opened_ns = self.opened_ns or time_ns
-        self.closed_ns = max(self.closed_ns, time_ns)
+        if time_ns > self.closed_ns:
+            self.closed_ns = time_ns
 
     def _message(self, told: Message) -> None:
         """Write a message down."""
