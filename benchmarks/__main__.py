@@ -5,6 +5,7 @@ exact dissection of the same packets, already in memory, in one process and one 
 without byte ranges; dpkt reads headers without options, ranges or any check. The packets are those of
 pcaps/first-light.pcapng and, with PKTLAB_CORPUS, of some real captures. Rounds of the contestants alternate, so that a
 machine that slows down slows all of them; the best round of each counts.
+"""
 
 from __future__ import annotations
 
