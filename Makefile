@@ -27,6 +27,8 @@ demo: .venv/ready  ## dissect a real capture, judge every checksum, explain one
 	@echo
 	@$(BIN)/pktlab checksum explain $(CAPTURE) --frame 28 --protocol udp
 
+test thorough: export PYTHONDONTWRITEBYTECODE =   # the programs that the tests start read what is compiled already
+
 test: .venv/ready  ## run the tests and the doctests
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not thorough"
 

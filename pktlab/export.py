@@ -49,13 +49,21 @@ def export(target: Path, capture: Capture | Selection, names: Sequence[str] = ()
     """
     partial = target.with_name(f".{target.name}.part")
     try:
-        with partial.open("wb") as file:
+        with _opened(partial, target) as file:
             note = _note(capture, names)
             yield from export_to(file, capture, names, form=form, streams=False, note=note)
         partial.replace(target)
     finally:
         with suppress(FileNotFoundError):
             partial.unlink()
+
+
+def _opened(partial: Path, target: Path) -> BinaryIO:
+    """Open the file that `target` is written to; what the system says against it, it says of `target`."""
+    try:
+        return partial.open("wb")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(target)) from error
 
 
 def is_exported(target: Path, capture: Capture | Selection, names: Sequence[str] = (), *, form: str) -> bool:

@@ -15,6 +15,7 @@ from pktlab.wire.header import Header
 
 if TYPE_CHECKING:
     from pktlab.columns.cells import Wanted
+    from pktlab.columns.streams import Hear
     from pktlab.columns.table import Table
     from pktlab.flows.stream_table import StreamTable, Told
 
@@ -115,7 +116,9 @@ class Tabular:
             pass
         return rows.table()
 
-    def streams(self, table: StreamTable | None = None, *, threads: int = 0) -> Iterator[list[Told]]:
+    def streams(
+        self, table: StreamTable | None = None, *, hear: Hear | None = None, threads: int = 0
+    ) -> Iterator[list[Told]]:
         r"""Yield what is told of the streams of TCP and uTP, some at a time; see `pktlab.flows.streams`.
 
         What is told of one stream is in order: that it begins, data, gaps where bytes are missing, and its end.
@@ -123,6 +126,7 @@ class Tabular:
         Parameters
         ----------
         table : puts those of TCP together, by its policy and in its bounds; the usual ones if None
+        hear : is given each datagram that may be of a UDP tracker, the DHT or LSD, and when it was captured, ns
         threads : 0 for as many as there are cores
 
         >>> import pktlab
@@ -137,7 +141,7 @@ class Tabular:
 
         whole: Any = self
         first = usual_first(whole.reader)
-        return read_streams(self, table or StreamTable(), utp=UtpTable(), threads=threads, exact_first=first)
+        return read_streams(self, table or StreamTable(), utp=UtpTable(), hear=hear, threads=threads, exact_first=first)
 
 
 def tables_of(

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import pktlab
+from pktlab.capture import open_writer
+from pktlab.columns import judging
+from pktlab.columns.scan import Scan
 from pktlab.health import Health
 from pktlab.judging import judge_capture
 
-PARTS = 16
+PARTS = 64
 
 
 def document(path: Path, exact_first: int, limit: int, threads: int = 1) -> dict[str, Any]:
@@ -43,14 +47,15 @@ def test_the_corpus(corpus: Path, part: int) -> None:
         check(path)
 
 
-def test_a_large_capture_is_judged_on_every_thread(first_light: Path, tmp_path: Path) -> None:
+def test_a_large_capture_is_judged_on_every_thread(
+    first_light: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "Scan", partial(Scan, window_len=1 << 16))  # eight windows of it
     large = tmp_path / "large.pcap"
     with pktlab.open(first_light) as capture:
         packets = [packet.record for packet in capture if packet.link_type == 1]
-    from pktlab.capture import open_writer
-
     with open_writer(large) as writer:
-        for _ in range(400):
+        for _ in range(60):
             for record in packets:
                 writer.write(record)
     assert document(large, 1000, 1000, threads=2) == document(large, 1 << 40, 1000)

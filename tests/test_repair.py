@@ -99,7 +99,7 @@ def small_captures(corpus: Path, every: int) -> list[Path]:
     return paths[::every]
 
 
-@pytest.mark.parametrize("every", [12, pytest.param(1, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("every", [30, pytest.param(1, marks=pytest.mark.thorough)])
 def test_corpus_verifies_clean_and_a_second_run_changes_nothing(corpus: Path, tmp_path: Path, every: int) -> None:
     repaired_packets = 0
     for path in small_captures(corpus, every):

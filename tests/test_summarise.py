@@ -17,7 +17,7 @@ from pktlab.wire import Header, field
 from .columns.captures import captures, mutants, pcap, pcapng
 from .columns.test_batches import corpus
 
-ALL, PARTS = 1 << 40, 48
+ALL, PARTS = 1 << 40, 96
 
 
 class Echo(Header, layer="echo"):

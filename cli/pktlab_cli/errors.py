@@ -50,7 +50,7 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
     except click.ClickException as error:
         return _say(_usage_text(error), UNUSABLE)
     except OSError as error:
-        status = _say(f"{error.filename or 'standard output'}: {error.strerror or error}", UNUSABLE)
+        status = _say(_system_text(error), UNUSABLE)
         if error.filename is None:
             _give_up_stdout()
         return status
@@ -144,9 +144,22 @@ def _prepare_streams() -> None:
         reconfigure(errors="backslashreplace")
 
 
+def _system_text(error: OSError) -> str:
+    """Return which file the system refused, and why; what is to be written needs a folder that is there."""
+    if error.filename is None:
+        return f"standard output: {error.strerror or error}"
+    path, why = os.fsdecode(error.filename), (error.strerror or str(error))
+    folder = os.path.dirname(path)  # noqa: PTH120 - pathlib takes longer than most of a start-up without a capture
+    if isinstance(error, FileNotFoundError) and folder and not os.path.isdir(folder):  # noqa: PTH112
+        return f"{path}: there is no folder {folder}"
+    if isinstance(error, FileExistsError):
+        return f"{path}: is there already, and no folder"
+    return f"{path}: {why[:1].lower()}{why[1:]}"
+
+
 def _usage_text(error: click.ClickException) -> str:
     """Return what was wrong with the command's options, and where to read of the right ones."""
-    text = " ".join(error.format_message().split()).rstrip(".")
+    text = " ".join(error.format_message().split()).rstrip(".").replace("a valid integer range", "a whole number")
     if isinstance(error, click.NoSuchOption):
         text = f"there is no option {error.option_name}{_near(error.possibilities)}"
     if isinstance(error, click.UsageError) and error.ctx is not None:

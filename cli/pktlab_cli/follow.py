@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pktlab_cli.errors import ending
+from pktlab_cli.errors import UNUSABLE, ending, note
 from pktlab_cli.options import (
     Condition,
     color_option,
@@ -79,15 +79,26 @@ def follow(
     utp = UtpTable() if utp_numbers or not wanted else None
     with packets_of(sources, protocols, condition, salvage=salvage) as capture:
         told = chain.from_iterable(read_streams(capture, table, utp=utp))
+        absent = {f"tcp {number}" for number in numbers} | {f"utp {number}" for number in utp_numbers}
         chosen = (
             one
-            for one in told
+            for one in _met(told, absent)
             if one.event.way in WAYS[way]
             and (one.stream.protocol == "tcp" or not utp_numbers or one.stream.number in utp_numbers)
         )
         work = _print(chosen, form, out) if folder is None else _save(chosen, Path(folder), out)
         watched_work(capture, work, prints=folder is None)
-        return ending(capture.reader)
+        if absent:
+            note(f"{capture.name} has no stream {', '.join(sorted(absent))}; pktlab flows shows those of TCP")
+        return max(ending(capture.reader), UNUSABLE if absent else 0)
+
+
+def _met(told: Iterable[Told], absent: set[str]) -> Iterator[Told]:
+    """Yield what is told, and take the streams that it is of out of `absent`."""
+    for one in told:
+        if absent:
+            absent.discard(str(one.stream))
+        yield one
 
 
 def _print(told: Iterator[Told], form: str, out: Printer) -> Iterator[None]:

@@ -68,4 +68,6 @@ def _unknown(name: str, names: list[str]) -> str:
     import difflib
 
     near = difflib.get_close_matches(name, names, 1)
-    return f"there is no experiment {name!r}" + (f", did you mean {near[0]}?" if near else "; list names them")
+    return f"there is no experiment {name!r}" + (
+        f", did you mean {near[0]}?" if near else "; pktlab lab list shows all"
+    )

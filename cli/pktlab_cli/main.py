@@ -7,6 +7,7 @@ Each command is a module and a function, imported when the command runs or its o
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 import click
@@ -126,4 +127,5 @@ cli = LazyGroup(
 def main() -> None:
     """Run the command line and exit with its status."""
     gc.set_threshold(COLLECT_AFTER)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy would start threads that nothing here needs
     sys.exit(run(cli, sys.argv[1:]))

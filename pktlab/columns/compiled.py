@@ -121,14 +121,20 @@ class Kernel:
 
     def __call__(self, *arguments: Any) -> Any:
         """Return what the function returns; the first time, it is loaded or compiled."""
-        kinds = tuple(
-            [(one.dtype, one.ndim, one.flags.num) if type(one) is np.ndarray else type(one) for one in arguments]
-        )
+        return self.entry(arguments)(arguments)
+
+    def entry(self, arguments: Sequence[Any]) -> Callable[[Sequence[Any]], Any]:
+        """Return what is called with arguments of these kinds."""
+        kinds = _kinds(arguments)
         entry = self._known.get(kinds)
         if entry is None:
             with _lock:
                 entry = self._known[kinds] = self._known.get(kinds) or self._entry(arguments)
-        return entry(arguments)
+        return entry
+
+    def bound(self, *last: Any) -> Callable[..., Any]:
+        """Return the kernel with its last arguments given, which are looked at once, not in each call."""
+        return _Bound(self, last)
 
     @property
     def is_stored(self) -> bool:
@@ -165,6 +171,25 @@ class Kernel:
 kernel = Kernel
 
 
+class _Bound:
+    """A kernel and its last arguments."""
+
+    def __init__(self, kernel: Kernel, last: tuple[Any, ...]) -> None:
+        self._kernel, self._last = kernel, last
+        self._known: dict[tuple[Any, ...], Callable[[Sequence[Any]], Any]] = {}
+
+    def __call__(self, *first: Any) -> Any:
+        kinds = _kinds(first)
+        entry = self._known.get(kinds)
+        if entry is None:
+            whole = self._kernel.entry((*first, *self._last))
+            entry = self._known[kinds] = whole.bound(self._last) if isinstance(whole, _Entry) else self._plain(whole)
+        return entry(first)
+
+    def _plain(self, whole: Callable[[Sequence[Any]], Any]) -> Callable[[Sequence[Any]], Any]:
+        return lambda first: whole((*first, *self._last))
+
+
 @cache
 def _sources() -> tuple[Path, ...]:
     """Return the modules that kernels are made of."""
@@ -172,6 +197,11 @@ def _sources() -> tuple[Path, ...]:
 
 
 # ---- arguments
+
+
+def _kinds(arguments: Sequence[Any]) -> tuple[Any, ...]:
+    """Return what tells apart arguments that one entry does not do for."""
+    return tuple([(one.dtype, one.ndim, one.flags.num) if type(one) is np.ndarray else type(one) for one in arguments])
 
 
 def _is_plain(one: Any) -> bool:
@@ -206,19 +236,30 @@ class _Entry:
         symbol, _, data = code[1:].partition(b"\0")
         self._engine = _engine(data)  # which keeps the code in memory
         self._call = _ENTRY(self._engine.get_function_address(symbol.decode()))
-        self._words = [id if isinstance(one, np.ndarray) else int for one in arguments]
-        self._block = struct.Struct(f"={len(arguments)}q")
         self._results = code[0]
 
     def __call__(self, arguments: Sequence[Any]) -> Any:
         """Call the code."""
-        block = self._block.pack(*[word(one) for word, one in zip(self._words, arguments, strict=True)])
+        return self._run(_words(arguments))
+
+    def bound(self, last: Sequence[Any]) -> Callable[[Sequence[Any]], Any]:
+        """Return what is called with the first arguments; `last` are kept by whoever calls it."""
+        words = _words(last)
+        return lambda first: self._run(_words(first) + words)
+
+    def _run(self, block: bytes) -> Any:
         found = _Results()
         if self._call(found, _Results(), block):
             raise RuntimeError("a kernel ended in an exception")  # none of them has a way to
         if self._results <= 1:
             return found[0] if self._results else None
         return tuple(found[: self._results])
+
+
+def _words(arguments: Sequence[Any]) -> bytes:
+    """Return arguments as words: numbers, and of arrays the addresses of their objects."""
+    words = [id(one) if type(one) is np.ndarray else int(one) for one in arguments]
+    return struct.pack(f"={len(words)}q", *words)
 
 
 # ---- compiling

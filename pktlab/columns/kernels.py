@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pktlab.columns.compiled import kernel
-from pktlab.columns.kernels_bits import address_of, load64, number_at, reversed_bytes
+from pktlab.columns.compiled import inlined, kernel
+from pktlab.columns.kernels_bits import address_of, load64, number_at, prefetch, reversed_bytes
 
 __all__ = [
     "FULL",
@@ -26,10 +26,18 @@ __all__ = [
 ]
 
 FULL, MORE, ODD = 0, 1, 2  # why indexing ended: no room, the bytes end, something that is no plain packet
+AHEAD = 4096  # bytes that are fetched before they are read
+
+
+@inlined
+def _fetch(address, size):
+    """Have as many bytes fetched, some packets ahead: where a packet starts is known only when the last one is read."""
+    for place in range(AHEAD, AHEAD + size, 64):
+        prefetch(address + place)
 
 
 @kernel
-def index_pcap(data, pos, end, little, fraction_ns, longest, fcs_len, starts, captured, lengths, times, links, fcs):
+def index_pcap(data, pos, end, little, fraction_ns, longest, fcs_len, starts, captured, lengths, times, fcs):
     """Find the packets of a pcap in `data` from `pos` up to `end`; return (how many, where the next starts, why)."""
     base, count = address_of(data), 0
     while count < starts.size:
@@ -47,9 +55,10 @@ def index_pcap(data, pos, end, little, fraction_ns, longest, fcs_len, starts, ca
         times[count] = (
             number_at(base + pos, 4, little) * 1_000_000_000 + number_at(base + pos + 4, 4, little) * fraction_ns
         )
-        links[count] = 0
-        fcs[count] = fcs_len if size >= length else 0
+        if fcs_len:
+            fcs[count] = fcs_len if size >= length else 0
         count += 1
+        _fetch(base + pos, 16 + size)
         pos += 16 + size
     return count, pos, FULL
 
@@ -102,9 +111,10 @@ def index_pcapng(data, pos, end, little, interfaces, starts, captured, lengths, 
             check_len = mark >> 5 & 15
         starts[count], captured[count], lengths[count], links[count] = pos + 28, size, length, number
         times[count] = ticks * unit + interfaces[number, 1]
-        flags[count] = mark
+        flags[count] = mark & 0x7FFFFFFF if mark >= 0 else mark
         fcs[count] = check_len if size >= length else 0
         count += 1
+        _fetch(base + pos, total)
         pos += total
     return count, pos, FULL
 

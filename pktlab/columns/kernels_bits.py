@@ -14,7 +14,7 @@ import numpy as np
 from pktlab.columns.compiled import inlined, intrinsic, ir, types
 
 __all__ = [
-    "address_of", "folded", "load32", "load64", "number_at", "put", "reversed_bytes", "store64", "sum_at",
+    "address_of", "folded", "load32", "load64", "number_at", "prefetch", "put", "reversed_bytes", "store64", "sum_at",
     "swapped",
 ]  # fmt: skip
 
@@ -87,6 +87,20 @@ def put(context: Any, address: Any, value: Any) -> Any:
         return builder.add(arguments[0], ir.Constant(ir.IntType(64), 1))
 
     return types.int64(types.int64, types.int64), generate
+
+
+@intrinsic
+def prefetch(context: Any, address: Any) -> Any:
+    """Have the processor fetch what is at an address, of any memory, while it goes on."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        fetch = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+        builder.call(fetch, [builder.inttoptr(arguments[0], byte), *(ir.Constant(number, one) for one in (0, 3, 1))])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), generate
 
 
 @inlined

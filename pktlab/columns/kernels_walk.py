@@ -12,12 +12,13 @@ from __future__ import annotations
 import numpy as np
 
 from pktlab.columns.compiled import inlined, kernel
-from pktlab.columns.kernels_bits import address_of, folded, load64, reversed_bytes, sum_at, swapped
+from pktlab.columns.kernels_bits import address_of, load64, reversed_bytes
+from pktlab.columns.kernels_sums import ABSENT, UNVERIFIED, judged_sum
+from pktlab.columns.kernels_trails import HITS, SAMPLED, TRAILS, WANTED, retraced
 
-__all__ = ["EXACT", "LANE", "LANES", "ZERO", "is_compiled", "walk"]
+__all__ = ["DEPTH", "EXACT", "LANE", "LANES", "ZERO", "is_compiled", "walk"]
 
 EXACT = 1  # status of a packet: the exact reader has to answer
-GOOD, BAD, PARTIAL, ABSENT, UNVERIFIED = 1, 2, 3, 4, 6  # places in `scan.VERDICTS`
 HAND_OVER = 100  # no verdict: why it cannot be told is for the exact reader to say
 FIRST_SUM, ZERO = 16, 31  # as in `terms`
 LANE = np.dtype(
@@ -44,12 +45,14 @@ LANE = np.dtype(
         ("ip_at_buffer", "?"),
         ("ip_overrun_at_buffer", "?"),
         ("room", "i8", (3,)),
-        ("more", "i4"),  # up to 128 bytes
+        ("depth", "i4"),  # headers that it came to; more than `DEPTH` if its path cannot be told; the 128th byte
     ]
 )
 """How far a packet has been walked. Packets stand side by side, so that each step is taken by many of one kind."""
 LANES = 128
 """Packets that are walked together: what is known of them stays in the first cache."""
+DEPTH = 12
+"""Most headers of a path that is told."""
 
 
 @kernel
@@ -57,12 +60,14 @@ def walk(
     data, starts, captured, lengths, links, fcs, flags, count, firsts,
     heads, fields, sums, tests, branches, lookups, own, tables,
     here, deep, reach, slots, judged, need, every, pieces,
-    lanes, numbers, order, told, waiting, turns,
+    lanes, numbers, order, told, waiting, turns, rest, paths,
+    trails, compares, steps, variables, ranks, known, ends, samples,
     places, payloads, status, verdicts, found, expected, codes,
 ):  # fmt: skip
     """Walk `count` packets from header to header, as far as something is needed; judge checksums on the way.
 
-    Packets that are at the same kind of header take each step together: what the arrays say of the kind is read once.
+    Packets that go a way that is known are taken along it. Of the others, those that are at the same kind of header
+    take each step together: what the arrays say of the kind is read once.
 
     Parameters
     ----------
@@ -74,7 +79,8 @@ def walk(
     slots, judged : int32 by kind: row of `places` and of `verdicts`, or -1
     need : bits of all that the query wants; every : every occurrence, not only the first
     pieces : fragments go to the exact reader
-    lanes, numbers, order, told, waiting, turns : room to work in, see `scan.Walked`
+    lanes, numbers, order, told, waiting, turns, rest, paths : room to work in, see `scan.Walked`
+    trails ... samples : `Trails.arrays`
     places : int32, shape (slots, packets): where the first header of a kind starts in its packet; given as -1
     payloads : int32, of the same shape: bytes behind that header that belong to it; where some are not there, ``~`` of
         those that are
@@ -85,23 +91,30 @@ def walk(
     group, rows, movers = order[0], order[1], order[2]
     failed, follower, doubt = told[0], told[1], told[2]
     turn = last = 0
-    for first in range(0, count, lanes.size):
-        size = min(lanes.size, count - first)
-        _begin(data, starts, captured, lengths, links, fcs, flags, first, size, firsts, tables, need, lanes, status)
+    left = _retrace(
+        data, starts, captured, lengths, links, fcs, flags, count, firsts, tables, reach, rest,
+        trails, compares, steps, variables, ranks, known, ends,
+        places, payloads, status, verdicts, found, expected, codes,
+    )  # fmt: skip
+    for first in range(0, left, lanes.size):
+        size = min(lanes.size, left - first)
+        _begin(
+            data, starts, captured, lengths, links, fcs, flags, rest[first:], size, firsts, tables, need, lanes, status
+        )
         for lane in range(size):
             movers[lane] = lane
         last = _send(movers, size, lanes, reach, waiting, turns, last)
         while turn != last:
             kind = np.int64(turns[turn])
             turn = 0 if turn + 1 == turns.size else turn + 1
-            size = _enter(kind, heads, lanes, waiting, group, status)
+            size = _enter(kind, heads, lanes, waiting, group, status, paths)
             _measure(data, kind, heads, fields, sums, tests, lanes, group, size, numbers, failed)
             size, moved = _part(kind, heads, branches, lanes, group, size, failed, rows, movers, status)
             if moved:
                 last = _send(movers, moved, lanes, reach, waiting, turns, last)
             size = _bound(
                 kind, heads, sums, branches, here[kind], deep[kind], every, pieces, lanes, group, rows, size, numbers,
-                failed, status,
+                failed, paths, status,
             )  # fmt: skip
             size = _note(kind, heads, slots[kind], every, lanes, group, rows, size, numbers, places, payloads, status)
             if judged[kind] >= 0:
@@ -113,13 +126,58 @@ def walk(
                 data, kind, heads, tables, reach, lanes, group, rows, size, failed, follower, doubt, movers, status
             )
             last = _send(movers, size, lanes, reach, waiting, turns, last)
+        if known[SAMPLED] < known[WANTED]:
+            _sample(lanes, min(lanes.size, left - first), status, paths, known, samples)
 
 
 @inlined
-def _begin(data, starts, captured, lengths, links, fcs, flags, first, size, firsts, tables, need, lanes, status):
+def _retrace(
+    data, starts, captured, lengths, links, fcs, flags, count, firsts, tables, reach, rest,
+    trails, compares, steps, variables, ranks, known, ends,
+    places, payloads, status, verdicts, found, expected, codes,
+):  # fmt: skip
+    """Take packets along the ways that are known; return how many there are besides, in `rest`."""
+    left = 0
+    for packet in range(count):
+        pos = starts[packet]
+        end = pos + captured[packet]
+        if fcs[packet] > 0:
+            end = max(pos, end - fcs[packet])
+        kind = np.int64(firsts[links[packet]])
+        if kind < 0:
+            kind = np.int64(tables[-kind + (data[pos] >> 4)]) if pos < end else np.int64(0)
+        if known[TRAILS] and captured[packet] >= lengths[packet] and retraced(
+            data, packet, pos, end, flags[packet], kind, tables, reach,
+            trails, compares, steps, variables, ranks, known, ends,
+            places, payloads, verdicts, found, expected, codes,
+        ):  # fmt: skip
+            status[packet] = 0
+        else:
+            rest[left] = packet
+            left += 1
+    known[HITS] += count - left
+    return left
+
+
+@inlined
+def _sample(lanes, size, status, paths, known, samples):
+    """Keep the path of a packet that was walked to its end."""
+    for lane in range(size):
+        depth = lanes[lane].depth
+        if 0 < depth <= DEPTH and not lanes[lane].cut and status[lanes[lane].packet] == 0:
+            sample = samples[known[SAMPLED]]
+            sample[0], sample[1] = lanes[lane].packet, depth
+            for place in range(3 * depth):
+                sample[2 + place] = paths[lane, place]
+            known[SAMPLED] += 1
+            break
+
+
+@inlined
+def _begin(data, starts, captured, lengths, links, fcs, flags, rest, size, firsts, tables, need, lanes, status):
     """Put packets into lanes, in front of their first header."""
     for place in range(np.uint64(size)):
-        packet, lane = np.uint64(first) + place, lanes[place]
+        packet, lane = rest[place], lanes[place]
         status[packet] = 0
         pos = starts[packet]
         end = pos + captured[packet]
@@ -129,7 +187,7 @@ def _begin(data, starts, captured, lengths, links, fcs, flags, first, size, firs
         if kind < 0:
             kind = np.int64(tables[-kind + (data[pos] >> 4)]) if pos < end else np.int64(0)
         lane.packet, lane.start, lane.pos, lane.end, lane.kind = packet, pos, pos, end, kind
-        lane.pending, lane.proto, lane.address_at, lane.address_kind = need, 0, -1, 0
+        lane.pending, lane.proto, lane.address_at, lane.address_kind, lane.depth = need, 0, -1, 0, 0
         lane.flags, lane.cut, lane.at_buffer = flags[packet], captured[packet] < lengths[packet], True
         lane.ip_overrun = lane.ip_at_buffer = lane.ip_overrun_at_buffer = False
 
@@ -150,7 +208,7 @@ def _send(movers, size, lanes, reach, waiting, turns, last):
 
 
 @inlined
-def _enter(kind, heads, lanes, waiting, group, status):
+def _enter(kind, heads, lanes, waiting, group, status, paths):
     """Take the lanes that wait at a kind of header and have all of its fixed part; return how many."""
     size, is_walked, count = np.int64(heads[kind].size), heads[kind].walked != 0, 0
     lane = np.int64(waiting[kind])
@@ -160,8 +218,16 @@ def _enter(kind, heads, lanes, waiting, group, status):
         if is_walked and left >= size:
             group[count] = lane
             count += 1
-        elif left > 0 or size == 0:
-            status[lanes[lane].packet] = EXACT
+            depth = lanes[lane].depth
+            if depth < DEPTH:
+                paths[lane, 3 * depth] = kind
+                paths[lane, 3 * depth + 1] = lanes[lane].pos - lanes[lane].start
+                paths[lane, 3 * depth + 2] = -1
+            lanes[lane].depth = depth + 1
+        else:
+            lanes[lane].depth = DEPTH + 1
+            if left > 0 or size == 0:
+                status[lanes[lane].packet] = EXACT
         lane = np.int64(lanes[lane].next_lane)
     return count
 
@@ -221,8 +287,9 @@ def _part(kind, heads, branches, lanes, group, size, failed, rows, movers, statu
 
 @inlined
 def _bound(
-    kind, heads, sums, branches, found_here, deep_here, every, pieces, lanes, group, rows, size, numbers, failed, status
-):
+    kind, heads, sums, branches, found_here, deep_here, every, pieces, lanes, group, rows, size, numbers, failed,
+    paths, status,
+):  # fmt: skip
     """Find how long the headers are, and what belongs to them; return how many stay in `rows`."""
     head = heads[kind]
     fixed, tail, payload_line = np.int64(head.size), head.tail, head.payload
@@ -244,6 +311,8 @@ def _bound(
             is_exact |= not failed[row] >> branches[piece].group & 1
         lane.was_at_buffer, lane.overrun, lane.bounded = lane.at_buffer, False, False
         lane.header_len, lane.behind = header_len, lane.end
+        if lane.depth <= DEPTH:
+            paths[group[row], 3 * lane.depth - 1] = header_len
         if payload_line >= 0 and (open_group < 0 or failed[row] >> open_group & 1):
             payload = loads[row] + times_header * header_len
             is_exact |= payload < 0
@@ -326,26 +395,9 @@ def _judge(data, kind, heads, slot, lanes, group, rows, size, verdicts, found, e
             continue
         if verdict == 0:
             stop = lane.pos + lane.header_len if covers_header else lane.behind
-            whole, front = np.uint64(0), np.uint64(0)
-            address = heads[lane.address_kind]
-            for part in range(3 if has_pseudo else 1):
-                at = lane.pos if part == 0 else lane.address_at + (address.source if part == 1 else address.destination)
-                front = whole if part == 1 else front
-                whole += sum_at(base + at, stop - lane.pos if part == 0 else np.int64(address.address_len))
-            if has_pseudo:
-                whole += swapped(lane.proto) + swapped(stop - lane.pos)
-                front = whole - front
-            at = lane.pos + head.sum_at
-            stored = np.uint64(data[at]) | np.uint64(data[at + 1]) << np.uint64(8)
-            right = ~folded(whole - stored) & 0xFFFF
-            if right == 0:
-                right = np.int64(head.zero_as)
-            if folded(whole) == 0xFFFF:
-                verdict = GOOD
-            elif has_pseudo and (field == folded(front) or (lane.flags >= 0 and lane.flags & 0x200)):
-                verdict = PARTIAL
-            else:
-                verdict = BAD
+            verdict, right = judged_sum(
+                base, head, heads[lane.address_kind], lane.pos, stop, lane.address_at, lane.proto, lane.flags
+            )
         told[packet], stored_sums[packet], right_sums[packet] = verdict, field, right
         given |= 1 << verdict
         rows[kept] = row

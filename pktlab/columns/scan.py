@@ -19,6 +19,7 @@ from pktlab.capture import CaptureReader
 from pktlab.columns import kernels, kernels_walk
 from pktlab.columns.plan import Place, Plan
 from pktlab.columns.terms import bits_of
+from pktlab.columns.trails import Trails
 from pktlab.columns.windows import WINDOW_LEN, Window, Windows, max_packets
 from pktlab.wire.values import ipv4_text, ipv6_text
 from pktlab.wire.verdict import STATUS, Verdict
@@ -66,7 +67,13 @@ class Walked:
         self._found = np.zeros((sums, size), np.uint16)
         self._expected = np.zeros((sums, size), np.uint16)
         self.codes = np.zeros(sums, np.int64)
-        self._rooms = _rooms(len(plan.rules.heads))
+        self._trails = Trails(plan)
+        self._walk = kernels_walk.walk.bound(
+            *plan.rules.arrays,
+            plan.here, plan.deep, plan.reach, plan.slots, plan.judged, plan.need, plan.every, plan.pieces,
+            *_rooms(len(plan.rules.heads), size), *self._trails.arrays,
+            self._places, self._payloads, self._status, self._verdicts, self._found, self._expected, self.codes,
+        )  # fmt: skip
         self.window: Window
 
     def run(self, window: Window) -> None:
@@ -76,13 +83,12 @@ class Walked:
         self._places[:, : window.count] = -1
         self._verdicts[self.codes.nonzero()[0]] = 0
         self.codes[:] = 0
-        kernels_walk.walk(
+        self._trails.begin(window)
+        self._walk(
             window.data, index.starts, index.captured, index.lengths, index.links, index.fcs, index.flags,
-            window.count, _firsts(plan, window.link_types), *plan.rules.arrays,
-            plan.here, plan.deep, plan.reach, plan.slots, plan.judged, plan.need, plan.every, plan.pieces,
-            *self._rooms, self._places, self._payloads, self._status, self._verdicts, self._found, self._expected,
-            self.codes,
+            window.count, _firsts(plan, window.link_types),
         )  # fmt: skip
+        self._trails.learn(window)
 
     @property
     def exact(self) -> Array:
@@ -118,6 +124,8 @@ class Walked:
                 self.window.data, self.window.index.starts, self._places[place.slot], self.count,
                 place.row.offset, *bits_of(place.row), values, origins,
             )  # fmt: skip
+        if any(place.row.kind == "bool" and bits_of(place.row)[2] > 1 for place in places):
+            np.minimum(values, 1, out=values)  # several bits, one truth: tcp.flags.res
         return values, origins >= 0
 
     def octets(self, places: list[Place], width: int) -> tuple[Array, Array]:
@@ -171,17 +179,20 @@ class Walked:
         return values, origins >= 0
 
 
-def _rooms(kinds: int) -> tuple[Array, ...]:
-    """Return what `kernels_walk.walk` works in, with so many kinds of headers.
+def _rooms(kinds: int, packets: int) -> tuple[Array, ...]:
+    """Return what `kernels_walk.walk` works in, with so many kinds of headers and packets.
 
     lanes : LANE; numbers : int64, a line for each number of a header; order : uint64, which lanes are at the same kind
     of header, which of them are still with it, which go on; told : int64, by lane, what its numbers tell; waiting :
-    int32 by kind, the first lane that is at such a header, or -1; turns : int32, a ring of the kinds that lanes wait at
+    int32 by kind, the first lane that is at such a header, or -1; turns : int32, a ring of the kinds that lanes wait
+    at; rest : uint64, packets that go no way that is known; paths : int32, by lane, the headers that it came to, of
+    each its kind, where it starts, its length
     """
     size, lines = kernels_walk.LANES, kernels_walk.ZERO + 1
     return (
         np.zeros(size, kernels_walk.LANE), np.zeros((lines, size), np.int64), np.zeros((3, size), np.uint64),
         np.zeros((3, size), np.int64), np.full(kinds, -1, np.int32), np.zeros(kinds + 1, np.int32),
+        np.zeros(packets, np.uint64), np.zeros((size, 3 * kernels_walk.DEPTH), np.int32),
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pktlab.columns.registry import Registry
-from pktlab.errors import MissingExtra, QueryError
+from pktlab.errors import MissingExtra, PktlabError, QueryError
 
 try:
     import duckdb
@@ -42,10 +42,11 @@ class Database:
     def __init__(self, names: Sequence[str], known: Registry) -> None:
         self.names, self.known = names, known
         self._connection = duckdb.connect(":memory:", config=_SETTINGS)
+        self._raised: list[BaseException] = []
 
     def read(self, schema: Any, open_batches: Callable[[], Iterable[Any]]) -> None:
         """Let the view be what `open_batches` gives, a new run of record batches at each call."""
-        self._connection.register("columns", _Stream(schema, open_batches))
+        self._connection.register("columns", _Stream(schema, open_batches, self._raised))
         self._make_view()
 
     def read_parquet(self, paths: Sequence[Path]) -> None:
@@ -57,7 +58,7 @@ class Database:
 
     def _make_view(self) -> None:
         view = ", ".join(f"{_packed(tree)} as {_quoted(name)}" for name, tree in _tree(self.names, self.known).items())
-        with _said(self.known):
+        with _said(self.known, self._raised):
             self._connection.execute(f"create view packets as select {view} from columns")
             for setting in (
                 f"memory_limit = '{_MEMORY}'",
@@ -73,12 +74,12 @@ class Database:
         ------
         QueryError : it does not read, or asks for what is not there
         """
-        with _said(self.known):
+        with _said(self.known, self._raised):
             reader = self._connection.sql(query).to_arrow_reader(_ROWS)
         return reader.schema, self._batches(reader)
 
     def _batches(self, reader: Any) -> Iterator[Any]:
-        with _said(self.known):
+        with _said(self.known, self._raised):
             yield from reader
 
     def close(self) -> None:
@@ -89,16 +90,23 @@ class Database:
 class _Stream:
     """Batches that can be read several times, by the protocol that Arrow's libraries share."""
 
-    def __init__(self, schema: Any, open_batches: Callable[[], Iterable[Any]]) -> None:
-        self._schema = schema
-        self._open = open_batches
+    def __init__(
+        self, schema: Any, open_batches: Callable[[], Iterable[Any]], raised: list[BaseException]
+    ) -> None:  # fmt: skip
+        self._schema, self._open, self._raised = schema, open_batches, raised
 
     def __arrow_c_schema__(self) -> Any:
         return self._schema.__arrow_c_schema__()
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
-        batches = self._open()
-        return pa.RecordBatchReader.from_batches(self._schema, batches).__arrow_c_stream__(requested_schema)
+        return pa.RecordBatchReader.from_batches(self._schema, self._batches()).__arrow_c_stream__(requested_schema)
+
+    def _batches(self) -> Iterator[Any]:
+        try:
+            yield from self._open()
+        except (PktlabError, OSError, KeyboardInterrupt) as error:
+            self._raised.append(error)  # DuckDB makes a text of what passes through it
+            raise
 
 
 # ---- what a query names
@@ -126,7 +134,7 @@ def columns_in(query: str, known: Registry, usual: Sequence[str]) -> list[str]:
         why = parsed["error_message"]
         raise QueryError("SQL: " + ("only SELECT is possible" if "SELECT" in why else _line(why)))
     if len(parsed["statements"]) != 1:
-        raise QueryError("SQL: one SELECT at a time")
+        raise QueryError("SQL: " + ("one SELECT at a time" if parsed["statements"] else "there is nothing in it"))
     found: dict[str, None] = {}
     for node in _nodes(parsed):
         if node.get("class") == "STAR":
@@ -198,16 +206,20 @@ def _quoted(name: str, mark: str = '"') -> str:
 
 
 class _said:  # noqa: N801 - reads as what it does
-    """Turn an error of DuckDB into one line, with the nearest name."""
+    """Turn an error of DuckDB into what was `raised` below it, or into one line, with the nearest name."""
 
-    def __init__(self, known: Registry) -> None:
-        self.known = known
+    def __init__(self, known: Registry, raised: list[BaseException]) -> None:
+        self.known, self.raised = known, raised
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, duckdb.Error | pa.ArrowException):
+            if self.raised:
+                raise self.raised.pop() from None
+            if isinstance(error, duckdb.InterruptException):
+                raise KeyboardInterrupt from None
             raise QueryError(f"SQL: {_line(str(error))}") from None
 
 

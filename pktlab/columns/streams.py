@@ -9,7 +9,7 @@ truth: bulk only moves on what that would have moved on. What kernels leave alon
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import merge
 from itertools import islice
 from operator import itemgetter
@@ -28,21 +28,31 @@ from pktlab.columns.tracking import TRACKED, Tracker, key_of, keys_of, sides_of
 from pktlab.columns.windows import NO_TIME, Window
 from pktlab.flows.keys import FlowKey
 from pktlab.flows.reassembly import Segment
-from pktlab.flows.segments import SegmentReader, utp_packets
+from pktlab.flows.segments import Datagram, SegmentReader, datagrams
 from pktlab.flows.stream_table import StreamTable, Told
 from pktlab.flows.utp import UtpPacket, read_utp
 from pktlab.flows.utp_table import UtpTable
 from pktlab.packets import Packet
+from pktlab.wire.apps.bittorrent.tracker import ANNOUNCE
 from pktlab.wire.apps.bittorrent.utp import SYN, Utp, Utp0
 from pktlab.wire.bindings import Binding
 from pktlab.wire.ipv6 import Ipv6
 from pktlab.wire.tcp import TcpFlags
 from pktlab.wire.udp import Udp
 
-__all__ = ["read_streams"]
+__all__ = ["Hear", "read_streams"]
 
 Array = np.ndarray[Any, Any]
+Hear = Callable[[Datagram, int], None]
+"""Takes a datagram that may be about peers, and when it was captured, ns."""
 _ACK = TcpFlags.ack.mask
+_LEAST = 20
+"""Bytes of the shortest datagram that is heard: the answer of a UDP tracker that names nobody."""
+_FIRST_WORDS = (
+    ANNOUNCE,
+    *(int.from_bytes(first, "big") for first in (b"d1:a", b"d1:e", b"d1:q", b"d1:r", b"d2:i", b"BT-S")),
+)
+"""What is heard begins with one of these, or has `ANNOUNCE` in the third word, as requests have."""
 _LENGTHS = {"udp.length": 0, "ip.len": 0, "ipv6.plen": Ipv6.HEADER_LEN}
 """Fields that say how much there should be, the innermost first, and the bytes in front of what they count."""
 
@@ -52,6 +62,7 @@ def read_streams(
     table: StreamTable | None = None,
     *,
     utp: UtpTable | None = None,
+    hear: Hear | None = None,
     threads: int = 0,
     exact_first: int = 1000,
 ) -> Iterator[list[Told]]:
@@ -64,6 +75,7 @@ def read_streams(
     ----------
     capture : nothing of it was read yet
     table, utp : which put those of TCP and of uTP together; where one is given, the other is left out if it is not
+    hear : is given each datagram that may be of a UDP tracker, the DHT or LSD
     threads : 0 for as many as there are cores
     exact_first : packets of a whole capture that are read before the kernels are loaded
     """
@@ -72,7 +84,7 @@ def read_streams(
     capture.track_flows(exactly=True)
     fragments = getattr(capture, "fragments", None)
     in_bulk = fragments is not None and isinstance(capture.reader, CaptureReader)
-    exact, number = _Exactly(table, utp), 0
+    exact, number = _Exactly(table, utp, hear), 0
     for packet in islice(capture, exact_first if in_bulk else None):
         number += 1
         if told := exact.add(packet):
@@ -86,8 +98,8 @@ def read_streams(
 class _Exactly:
     """Streams of packets that were read one by one."""
 
-    def __init__(self, table: StreamTable, utp: UtpTable | None) -> None:
-        self.table, self.utp = table, utp
+    def __init__(self, table: StreamTable, utp: UtpTable | None, hear: Hear | None) -> None:
+        self.table, self.utp, self.hear = table, utp, hear
         self._reader = SegmentReader()
 
     def add(self, packet: Packet) -> list[Told]:
@@ -95,9 +107,8 @@ class _Exactly:
         told: list[Told] = []
         for number, key, segment in self.segments(packet):
             told += self.put(number, key, segment)
-        if self.utp is not None:
-            for key, found in self.utp_packets(packet):
-                told += self.utp.add(key, found)
+        for key, found in self.utp_packets(packet):
+            told += () if self.utp is None else self.utp.add(key, found)
         return told
 
     def segments(self, packet: Packet) -> Sequence[tuple[int, FlowKey, Segment]]:
@@ -108,11 +119,14 @@ class _Exactly:
         )  # fmt: skip
         return [one for one in found if self.table.wants(one.number)]
 
-    @staticmethod
-    def utp_packets(packet: Packet) -> Iterator[tuple[FlowKey, UtpPacket]]:
-        """Yield what may be uTP in a packet."""
-        cut = packet.length - packet.cap_len
-        return utp_packets(packet.dissection, packet.flows, packet.number, _moment(packet), cut)
+    def utp_packets(self, packet: Packet) -> Iterator[tuple[FlowKey, UtpPacket]]:
+        """Yield what may be uTP in a packet; what other datagrams say is heard."""
+        for one in datagrams(packet.dissection, packet.flows, packet.length - packet.cap_len):
+            found = read_utp(one.data, one.missing, packet.number, _moment(packet))
+            if found is not None:
+                yield one.key, found
+            if self.hear is not None:
+                self.hear(one, _moment(packet))
 
     def put(self, number: int, key: FlowKey, segment: Segment) -> Iterator[Told]:
         """Give a segment to its stream."""
@@ -146,7 +160,7 @@ class _InBulk:
     def _window(self, walked: Walked, keys: _Keys, reader: ExactReader) -> list[Told]:
         told, done = np.zeros((3, walked.count), np.int64), 0
         odd: Odd = {}
-        datagrams: list[tuple[int, FlowKey, UtpPacket]] = []
+        utp: list[tuple[int, FlowKey, UtpPacket]] = []
         for place in np.flatnonzero(keys.exact).tolist():
             self.tracker.run(keys.packets, done, place, told)
             packet = reader.packet(walked.window.record(place))
@@ -154,7 +168,7 @@ class _InBulk:
             done = place + 1
             for number, key, segment in self.exact.segments(packet):
                 odd.setdefault(number, []).append((place, key, segment))
-            datagrams += ((place, *one) for one in self.exact.utp_packets(packet))
+            utp += ((place, *one) for one in self.exact.utp_packets(packet))
         self.tracker.run(keys.packets, done, walked.count, told)
         wanted = (keys.packets[kernel.PROTOCOL] == kernel.TCP) & ~keys.exact
         if self.table.only is not None:
@@ -167,7 +181,8 @@ class _InBulk:
             keys.starts[places], keys.lengths[places], keys.missing[places],
         )  # fmt: skip
         window = WindowStreams(self.table, walked, keys.packets, found, odd)
-        return window.tell() + self._utp(walked, keys, datagrams)
+        self._hear(walked.window, keys)
+        return window.tell() + self._utp(walked, keys, utp)
 
     def _utp(
         self, walked: Walked, keys: _Keys, odd: Iterable[tuple[int, FlowKey, UtpPacket]]
@@ -180,6 +195,22 @@ class _InBulk:
         for place, key, packet in merge(self._datagrams(window, keys), odd, key=itemgetter(0)):
             told += self.exact.utp.add(key or key_of(packets, place), packet)
         return told
+
+    def _hear(self, window: Window, keys: _Keys) -> None:
+        """Give on the datagrams that kernels read and whose first bytes may be of a tracker, the DHT or LSD."""
+        if self.exact.hear is None:
+            return
+        places = np.flatnonzero((keys.packets[kernel.PROTOCOL] == kernel.UDP) & ~keys.exact & (keys.lengths >= _LEAST))
+        starts, words = keys.starts[places], np.zeros((3, len(places)), np.int64)
+        for at in range(12):
+            words[at // 4] = words[at // 4] << 8 | window.data[starts + at]
+        is_heard = np.isin(words[0], _FIRST_WORDS) | (words[2] == ANNOUNCE)
+        for place in places[is_heard].tolist():
+            start, length, time_ns = int(keys.starts[place]), int(keys.lengths[place]), int(window.index.times[place])
+            one = Datagram(
+                key_of(keys.packets, place), window.data[start : start + length].tobytes(), int(keys.missing[place])
+            )
+            self.exact.hear(one, 0 if time_ns == NO_TIME else time_ns)
 
     @staticmethod
     def _datagrams(window: Window, keys: _Keys) -> Iterator[tuple[int, None, UtpPacket]]:

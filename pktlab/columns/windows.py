@@ -30,6 +30,7 @@ WINDOW_LEN = 1 << 22
 """Bytes looked at together: more than a processor's own cache holds, less than its cores share. With a quarter of it
 the interpreter, which runs a few hundred lines a window, took half of the time."""
 PAD = 64
+_U32 = (1 << 32) - 1
 NO_TIME = -(1 << 63)
 """Stands for a packet that has no time, or one that 64 bits do not hold."""
 _ODD_RUN = 256  # packets that are read one by one before the kernels are tried again
@@ -47,19 +48,20 @@ def max_packets(window_len: int) -> int:
 class Index:
     """Where the packets of a window lie: one entry a packet in each array.
 
-    starts : int64, first byte in the buffer; captured, lengths : int64, bytes in the file and on the wire;
-    times : int64, ns since the epoch; links : int32, place in `Window.link_types`; fcs : int32, bytes of frame check
-    sequence; flags : int64, epb_flags or -1
+    starts : int64, first byte in the buffer; captured : int32, lengths : uint32, bytes in the file and on the wire;
+    times : int64, ns since the epoch; links : int32, place in `Window.link_types`; fcs : int8, bytes of frame check
+    sequence; flags : int32, the lower bits of epb_flags, or -1. As narrow as can be: what is written for each packet
+    competes with packets for the processor's caches.
     """
 
     def __init__(self, size: int) -> None:
         self.starts = np.empty(size, np.int64)
-        self.captured = np.empty(size, np.int64)
-        self.lengths = np.empty(size, np.int64)
+        self.captured = np.empty(size, np.int32)
+        self.lengths = np.empty(size, np.uint32)
         self.times = np.empty(size, np.int64)
         self.links = np.zeros(size, np.int32)
-        self.fcs = np.zeros(size, np.int32)
-        self.flags = np.full(size, -1, np.int64)
+        self.fcs = np.zeros(size, np.int8)
+        self.flags = np.full(size, -1, np.int32)
 
 
 class Window:
@@ -91,9 +93,9 @@ class Window:
             case "frame.number":
                 return np.arange(self.first, self.first + self.count), has
             case "frame.len":
-                return index.lengths[: self.count].copy(), has
+                return index.lengths[: self.count].astype(np.int64), has
             case "frame.cap_len":
-                return index.captured[: self.count].copy(), has
+                return index.captured[: self.count].astype(np.int64), has
             case "frame.interface_id":
                 return self._interface_ids()
         return self._times(name)
@@ -290,7 +292,7 @@ class Windows:
         index = window.index
         return kernels.index_pcap(  # type: ignore[no-any-return]
             window.data, 0, end, little, fraction_ns, max_packet_len(link_type), window.interfaces[0].fcs_len or 0,
-            index.starts, index.captured, index.lengths, index.times, index.links, index.fcs,
+            index.starts, index.captured, index.lengths, index.times, index.fcs,
         )  # fmt: skip
 
     def _index_pcapng(self, window: Window, end: int) -> tuple[int, int, int]:
@@ -337,11 +339,11 @@ def _window_of(packets: list[Record]) -> Window:
         captured = len(packet.data)
         window.data[at : at + captured] = np.frombuffer(packet.data, np.uint8)
         link_type = canonical_link_type(packet.link_type)
-        index.starts[place], index.captured[place], index.lengths[place] = at, captured, packet.length
+        index.starts[place], index.captured[place], index.lengths[place] = at, captured, min(packet.length, _U32)
         index.times[place] = _bounded(packet.time_ns)
         index.links[place] = links.setdefault(link_type, len(links))
         index.fcs[place] = (packet.fcs_len or 0) if captured >= packet.length else 0
-        index.flags[place] = -1 if packet.flags is None else packet.flags
+        index.flags[place] = -1 if packet.flags is None else packet.flags & 0x7FFF_FFFF
         at += captured
     window.link_types = list(links)
     return window

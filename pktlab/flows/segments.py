@@ -10,13 +10,12 @@ from pktlab.flows.keys import FlowKey
 from pktlab.flows.reassembly import Segment
 from pktlab.flows.table import Seen
 from pktlab.flows.transports import Transport, transports
-from pktlab.flows.utp import UtpPacket, read_utp
 from pktlab.wire.cursor import BUFFER
 from pktlab.wire.dissection import Dissection, Layer, dissect
 from pktlab.wire.tcp import Tcp, TcpFlags
 from pktlab.wire.udp import Udp
 
-__all__ = ["Found", "SegmentReader", "utp_packets"]
+__all__ = ["Datagram", "Found", "SegmentReader", "datagrams"]
 
 _ACK = TcpFlags.ack.mask
 _MOST_PIECES = 4096
@@ -29,6 +28,14 @@ class Found(NamedTuple):
     number: int
     key: FlowKey
     segment: Segment
+
+
+class Datagram(NamedTuple):
+    """What a datagram of UDP carries: who sent it to whom, its data, and how many more there were on the wire."""
+
+    key: FlowKey
+    data: bytes
+    missing: int
 
 
 class SegmentReader:
@@ -76,12 +83,10 @@ class SegmentReader:
         ][:1]
 
 
-def utp_packets(
-    packet: Dissection, flows: Sequence[Seen], frame: int, time_ns: int, cut: int = 0
-) -> Iterator[tuple[FlowKey, UtpPacket]]:
-    """Yield what may be uTP in the datagrams of a packet, and from whom to whom; parameters as of `SegmentReader.read`.
+def datagrams(packet: Dissection, flows: Sequence[Seen], cut: int = 0) -> Iterator[Datagram]:
+    """Yield what the datagrams of a packet carry, quoted ones left out; parameters as of `SegmentReader.read`.
 
-    >>> list(utp_packets(dissect(b""), (), 1, 0))
+    >>> list(datagrams(dissect(b""), ()))
     []
     """
     for seen in flows:
@@ -89,9 +94,7 @@ def utp_packets(
         if seen.flow is None or not seen.is_counted or not isinstance(layer.header, Udp) or layer.quoted:
             continue
         missing = _missing(packet.layers[: seen.layer + 1], cut) if cut > 0 else 0
-        found = read_utp(packet.data[layer.stop : layer.end], missing, frame, time_ns)
-        if found is not None:
-            yield _key(seen), found
+        yield Datagram(_key(seen), packet.data[layer.stop : layer.end], missing)
 
 
 def _key(seen: Seen) -> FlowKey:

@@ -108,6 +108,10 @@ class Metainfo:
         """Return the octets of a piece; IndexError if there is none of that number."""
         return sum(one.length for one in self.spans(index))
 
+    def content_size(self, index: int) -> int:
+        """Return the octets of a piece without padding, which nobody has to ask for (BEP 47); IndexError as above."""
+        return sum(one.length for one in self.spans(index) if not one.file.is_padding)
+
     def spans(self, index: int) -> list[Span]:
         """Return the stretches of files that make up a piece, in order; IndexError if there is none of that number."""
         if not 0 <= index < self.piece_count:

@@ -89,18 +89,21 @@ class BlockStore:
         """Return the pieces of which there are blocks, in their order."""
         return sorted(self._blocks[info_hash])
 
-    def versions(self, info_hash: str, piece: int, length: int) -> Iterator[bytes]:
-        """Yield the whole piece, in every choice of copies that differ; nothing if any block is missing."""
+    def versions(self, info_hash: str, piece: int, length: int, content: int | None = None) -> Iterator[bytes]:
+        """Yield the whole piece, in every choice of copies that differ; nothing if any block is missing.
+
+        length : bytes of the piece; content : those in front of padding, which are zeros and are not sent
+        """
         kept = self._blocks[info_hash].get(piece, {})
         at, rows = 0, []
-        while at < length:
+        while at < (length if content is None else content):
             copies = [one for one in kept.get(at, ()) if at + one.length <= length]
             if not copies:
                 return
             rows.append([one for one in copies if one.length == copies[0].length])
             at += copies[0].length
         for choice in itertools.islice(itertools.product(*rows), MAX_CHOICES):
-            yield b"".join(map(self._read, choice))
+            yield b"".join(map(self._read, choice)).ljust(length, b"\0")
 
     def parts(self, info_hash: str, piece: int) -> Iterator[tuple[int, bytes]]:
         """Yield the blocks of a piece that may be incomplete, each with its offset; the first copy of each."""
@@ -172,7 +175,8 @@ class _Heard:
     def right(self, piece: int) -> tuple[bytes | None, bool]:
         """Return the piece with the right hash, if there is one, and whether all of its blocks were heard."""
         is_whole = False
-        for data in self.store.versions(self.info_hash, piece, self.metadata.piece_size(piece)):
+        size, content = self.metadata.piece_size(piece), _ahead_of_padding(self.metadata, piece)
+        for data in self.store.versions(self.info_hash, piece, size, content):
             is_whole = True
             if self.metadata.is_right(piece, data):
                 return data, True
@@ -191,6 +195,14 @@ class _Heard:
             if len(row) == len(pieces) and merkle_root(row, width.bit_length() - 1) == file.pieces_root:
                 layers[file.pieces_root] = row
         return layers
+
+
+def _ahead_of_padding(metadata: Metainfo, piece: int) -> int:
+    """Return how many bytes of a piece lie in front of the padding at its end (BEP 47)."""
+    spans = metadata.spans(piece)
+    while spans and spans[-1].file.is_padding:
+        spans.pop()
+    return sum(one.length for one in spans)
 
 
 def _write(metadata: Metainfo, targets: Mapping[tuple[bytes, ...], Path], piece: int, data: bytes) -> None:

@@ -24,7 +24,7 @@ class Geometry:
     """How a torrent is cut.
 
     pieces : how many there are; None if nothing tells; piece_length, last_length : bytes of a piece, and of the last
-    short : lengths of others that are shorter, at the end of a file (BEP 52)
+    short : lengths of others that are shorter, at the end of a file (BEP 52), or padded there (BEP 47)
     """
 
     pieces: int | None
@@ -56,7 +56,7 @@ class Geometry:
         """Return what the metainfo tells."""
         count, usual = metainfo.piece_count, metainfo.piece_length
         ends = {file.first_piece + (file.offset + file.length - 1) // usual for file in metainfo.files if file.length}
-        short = {piece: size for piece in ends if (size := metainfo.piece_size(piece)) != usual}
+        short = {piece: size for piece in ends if (size := metainfo.content_size(piece)) != usual}
         return cls(count, usual, short.get(count - 1, usual), short)
 
     @classmethod

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Columns", "Ledger", "Link", "Said", "Type", "ones"]
+__all__ = ["Address", "Columns", "Ledger", "Link", "Said", "Type", "ones"]
 
 Address = tuple[str, int]
 """An IP address as text, and a port."""
@@ -82,6 +82,7 @@ class Link:
         (`was_opened` is False), of who was heard first and of the other
     opened_ns, closed_ns : first and last that was seen of it, ns since the epoch
     peer_ids, versions, ports : of both sides, as they say; an empty value if they did not say so
+    is_known : whether each way was heard from its handshake on
     missing : bytes that were not captured, of both ways
     unknown : bytes that are no message, of both ways; length : bytes of the streams, of both ways
     is_encrypted : begins with a key exchange (MSE); is_over : its end was seen; violations : of the protocol
@@ -100,9 +101,14 @@ class Link:
     missing: list[int] = field(default_factory=lambda: [0, 0])
     unknown: list[int] = field(default_factory=lambda: [0, 0])
     was_opened: bool = True
+    is_known: list[bool] = field(default_factory=lambda: [True, True])
     is_encrypted: bool = False
     is_over: bool = False
     violations: list[int] = field(default_factory=lambda: [0, 0])
+
+    def may_lack(self, way: int) -> bool:
+        """Tell whether a way said things that were not heard: before the capture began, or in bytes that it lacks."""
+        return not self.is_known[way] or self.missing[way] > 0
 
 
 class Ledger:
@@ -162,6 +168,28 @@ class Ledger:
         pieces, begins, lengths = (np.array(one, np.int64) for one in self._blocks)
         times = np.array(self._times, np.int64)
         return Columns(times, heads >> 16, heads >> 8 & 0xFF, heads & 0xFF, pieces, begins, lengths)
+
+    def absorb(self, other: Ledger) -> None:
+        """Take over all that another ledger has, whose links get the next numbers here."""
+        first = len(self.links)
+        for link in other.links:
+            link.number += first
+        self.links += other.links
+        heads = np.array(other._heads, np.uint64)
+        pieces = np.array(other._blocks[0], np.uint32)
+        pieces[heads & np.uint64(0xFF) == Type.bitfield] += np.uint32(len(self.bitfields))
+        self.bitfields += other.bitfields
+        self._times.extend(other._times)
+        self._heads.frombytes((heads + np.uint64(first << 16)).tobytes())
+        self._blocks[0].frombytes(pieces.tobytes())
+        self._blocks[1].extend(other._blocks[1])
+        self._blocks[2].extend(other._blocks[2])
+        self._order = None
+
+    def speakers(self) -> set[tuple[int, int]]:
+        """Return which ways of which links said anything."""
+        heads = np.unique(np.array(self._heads, np.uint64).astype(np.int64)).tolist()
+        return {(head >> 16, head >> 8 & 0xFF) for head in heads if head & 0xFF != Type.closed}
 
     def said(self) -> Iterator[Said]:
         """Yield all messages in the order of time; those of one moment as they were written down."""

@@ -2,25 +2,29 @@
 
 A `PeerConnection` reads each stream; what it tells is kept until a handshake says of which torrent it is. What the
 peers tell of each other beside that (PEX), and of what they share (metadata), goes to the swarm, and so does what they
-tell an HTTP tracker.
+tell trackers, the DHT, and their own network.
 
 Spec: BEP 3 (messages), BEP 9 (metadata), BEP 11 (PEX), BEP 54 (a piece is gone).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from pktlab.flows.stream_table import Stream, Told
 from pktlab.flows.streams import Begin, Data, End, Event, Gap
-from pktlab.torrent.announces import Announces, contacts_of
+from pktlab.torrent.announces import Announces
 from pktlab.torrent.connection import PeerConnection
-from pktlab.torrent.events import Broken, Message, PeerEvent, Rule, Unknown, Violation
-from pktlab.torrent.ledger import Ledger, Link, Type
+from pktlab.torrent.events import Broken, Entry, Message, PeerEvent, Rule, Unknown, Violation
+from pktlab.torrent.ledger import Address, Ledger, Link, Type
+from pktlab.torrent.meeting import Meeting
+from pktlab.torrent.side import UPGRADE
 from pktlab.torrent.swarm import Swarm
+from pktlab.wire.apps.bittorrent.compact import Contact, contacts
 from pktlab.wire.apps.bittorrent.framing import BLOCK, HANDSHAKE
 from pktlab.wire.bencode import read_lax
+from pktlab.wire.bencoded import Value
 
 __all__ = ["Block", "Listener", "swarm_of"]
 
@@ -32,6 +36,8 @@ MESSAGE_HEAD_LEN, EXTENDED_HEAD_LEN = 5, 6
 BITFIELD, PIECE, EXTENDED = 5, 7, 20
 DATA = 1  # BEP 9: msg_type of a part of the metadata
 MAX_NAME = 64
+MAX_HIDDEN = 1 << 12
+"""Encrypted connections that are kept until it is known whose they are."""
 WRONG = frozenset({Rule.first, Rule.bitfield, Rule.piece, Rule.block})
 """What makes a message one that nobody would take at its word."""
 TOLD = frozenset(map(int, Type)) - {Type.bitfield, Type.piece}
@@ -64,10 +70,11 @@ class Listener:
         self.swarm, self.block = swarm, block
         self._open: dict[Stream, _Conversation] = {}
         self._nameless: list[_Conversation] = []
+        self._hidden: list[_Conversation] = []
 
     def read(self, capture: Any) -> Iterator[None]:
         """Hear a capture, of which nothing was read yet, a step at a time."""
-        for told in capture.streams():
+        for told in capture.streams(hear=Meeting(self.swarm).hear):
             self.hear(told)
             yield
 
@@ -84,42 +91,80 @@ class Listener:
 
     def _finish(self, conversation: _Conversation) -> None:
         conversation.finish()
-        if conversation.link is None and conversation.waiting:
-            self._nameless.append(conversation)
+        if conversation.link is None:
+            if conversation.waiting:
+                self._nameless.append(conversation)
+            elif conversation.connection.exchange is not None and len(self._hidden) < MAX_HIDDEN:
+                self._hidden.append(conversation)
 
     def end(self) -> Swarm:
         """Return the swarm when nothing more comes; connections whose torrent nobody named join the one they fit."""
         for conversation in list(self._open.values()):
             self._finish(conversation)
         self._open.clear()
+        self.swarm.merge()
         self._name_the_nameless()
+        self._name_the_hidden()
         return self.swarm
 
     def _name_the_nameless(self) -> None:
         """Let each join the torrent that its addresses take part in; whom it names may tell where others belong."""
         known = {info_hash: self._addresses(info_hash) for info_hash in self.swarm.ledgers}
+        announced = {name: set(told.listening) for name, told in self.swarm.contacts.items() if told.own}
         while fitting := [
-            (one, torrents[0])
-            for one in self._nameless
-            if len(torrents := [name for name, addresses in known.items() if one.addresses & addresses]) == 1
+            (one, name) for one in self._nameless if (name := _fitting(one.addresses, known, announced)) is not None
         ]:
             for conversation, info_hash in fitting:
                 self._nameless.remove(conversation)
                 self._join(conversation, info_hash)
-                known[info_hash] |= conversation.addresses
+                known.setdefault(info_hash, set()).update(conversation.addresses)
         for conversation in self._nameless:
             self._join(conversation, "")
         self._nameless.clear()
 
+    def _name_the_hidden(self) -> None:
+        """Let what is encrypted join the one torrent that it was called for, whose peers announced themselves there."""
+        known = [name for name in {**self.swarm.ledgers, **self.swarm.contacts} if name]
+        addresses = {info_hash: self._addresses(info_hash) for info_hash in known}
+        ports = {info_hash: self._ports(info_hash) for info_hash in known}
+        for one in self._hidden:
+            key = one.stream.key
+            names = [name for name in known if key.src in addresses[name] and (key.dst, key.dstport) in ports[name]]
+            if len(names) == 1:
+                self._join(one, names[0])
+        self._hidden.clear()
+
+    def _ports(self, info_hash: str) -> set[Address]:
+        """Return the addresses at which peers of a torrent are called, or announce that they listen."""
+        links = self.swarm.ledgers[info_hash].links if info_hash in self.swarm.ledgers else ()
+        own = self.swarm.contacts_of(info_hash).own
+        announced = {(ip, port) for ip, ports in own.items() for port in ports}
+        return announced | {link.ends[1] for link in links if link.was_opened}
+
     def _addresses(self, info_hash: str) -> set[str]:
         """Return the IP addresses that take part in a torrent, or are said to."""
-        ends = {ip for link in self.swarm.ledgers[info_hash].links for ip, _ in link.ends}
-        return ends | set(self.swarm.contacts[info_hash].listening)
+        links = self.swarm.ledgers[info_hash].links if info_hash in self.swarm.ledgers else ()
+        return {ip for link in links for ip, _ in link.ends} | set(self.swarm.contacts_of(info_hash).listening)
 
     def _join(self, conversation: _Conversation, info_hash: str) -> None:
         self.swarm.joined[conversation.nickname] = info_hash
         conversation.name(self.swarm.ledger(info_hash))
         conversation.finish()
+
+
+def _fitting(ends: set[str], known: Mapping[str, set[str]], announced: Mapping[str, set[str]]) -> str | None:
+    """Return the one torrent of which an end takes part, or else of which both announced themselves or are named.
+
+    >>> _fitting({"a", "b"}, {"1": {"a"}, "2": {"c"}}, {"3": {"a", "b"}}), _fitting({"c"}, {}, {"3": {"c"}, "4": {"c"}})
+    ('1', None)
+    """
+    for names in (
+        [name for name, addresses in known.items() if ends & addresses],
+        [name for name, addresses in announced.items() if ends <= addresses],
+    ):
+        if names:
+            return names[0] if len(names) == 1 else None
+    return None
 
 
 class _Conversation:
@@ -133,7 +178,7 @@ class _Conversation:
         self.waiting: list[tuple[Any, ...]] = []
         self.announces: Announces | None = None
         self.opened_ns = self.closed_ns = 0
-        self.was_opened = False
+        self.begun = [False, False]
         self.length, self.missing, self.unknown, self.violations = [0, 0], [0, 0], [0, 0], [0, 0]
 
     @property
@@ -148,21 +193,8 @@ class _Conversation:
 
     def hear(self, event: Event) -> None:
         """Take an event of the stream."""
-        if isinstance(event, Data):
-            self._time(event.times_ns[0])
-            self._time(event.times_ns[-1])
-            self.length[event.way] += len(event.data)
-            if event.way == 0 and event.offset == 0 and bytes(event.data[:5]) == b"GET /":
-                self.announces = Announces(self.listener.swarm, self.stream.key)
-            if self.announces is not None:
-                self.announces.take(event.way, bytes(event.data), event.times_ns[0])
-                return
-        elif isinstance(event, Gap):
-            self.length[event.way] += event.length or 0
-            self.missing[event.way] += event.length or 0
-        elif not isinstance(event, End) or event.frame:
-            self._time(event.time_ns)
-            self.was_opened = self.was_opened or (isinstance(event, Begin) and event.is_first)
+        if self._is_announce(event):
+            return
         last: Message | None = None
         for told in self.connection.hear(event):
             if isinstance(told, Violation):
@@ -179,6 +211,26 @@ class _Conversation:
                 self._incomplete(told)
         if last is not None:
             self._message(last)
+
+    def _is_announce(self, event: Event) -> bool:
+        """Note when and how much was sent, and tell whether it is for a tracker, which then has it."""
+        if isinstance(event, Data):
+            self._time(event.times_ns[0])
+            self._time(event.times_ns[-1])
+            self.length[event.way] += len(event.data)
+            if event.way == 0 and event.offset == 0 and bytes(event.data[:5]) == b"GET /":
+                self.announces = Announces(self.listener.swarm, self.stream.key)
+            if self.announces is not None:
+                self.announces.take(event.way, bytes(event.data), event.times_ns[0])
+                return True
+        elif isinstance(event, Gap):
+            self.length[event.way] += event.length or 0
+            self.missing[event.way] += event.length or 0
+        elif not isinstance(event, End) or event.frame:
+            self._time(event.time_ns)
+            if isinstance(event, Begin):
+                self.begun[event.way] |= event.is_first
+        return False
 
     def _incomplete(self, told: PeerEvent) -> None:
         """Count what is no whole message; a block of which bytes were not captured was given all the same."""
@@ -211,6 +263,10 @@ class _Conversation:
             self._extended(told)
         elif kind == HANDSHAKE and self.ledger is None:
             self.name(self.listener.swarm.ledger(told.fields[0].hex()))
+        elif kind == HANDSHAKE:
+            asker, answerer = self.connection.sides
+            if asker.reserved and asker.can(*UPGRADE) and answerer.info_hash:
+                self.listener.swarm.same(asker.info_hash.hex(), answerer.info_hash.hex())
 
     def _say(self, told: Message | Broken, kind: int, *numbers: Any) -> None:
         if self.ledger is None or self.link is None:
@@ -239,9 +295,11 @@ class _Conversation:
         if value is None:
             return
         if told.extension == "ut_pex":
-            listening = self.listener.swarm.contacts[self.ledger.info_hash].listening
-            for ip, port in contacts_of(value.string(b"added") or b"", value.string(b"added6") or b""):
-                listening[ip].add(port)
+            told_of = self.listener.swarm.contacts_of(self.ledger.info_hash)
+            for ip, port, _ in _listed(value, b"added"):
+                told_of.name(ip, port)
+            for ip, port, _ in _listed(value, b"dropped"):
+                told_of.drop(told.time_ns, (ip, port))
         elif value.integer(b"msg_type") == DATA:
             part, total = value.integer(b"piece"), value.integer(b"total_size")
             if part is not None and total is not None:
@@ -271,10 +329,19 @@ class _Conversation:
                 link.versions[way] = version[:MAX_NAME].decode("utf-8", errors="replace")
             if isinstance(port, int) and 0 < port < 1 << 16:
                 link.ports[way] = port
+            is_silent = self.begun[way] and not self.length[way]
+            link.is_known[way] = is_silent or side.entered in (Entry.handshake, Entry.exchange)
         link.length, link.missing, link.unknown = self.length, self.missing, self.unknown
         link.violations = self.violations
         link.is_encrypted = self.connection.exchange is not None
-        link.was_opened = self.was_opened
+        link.was_opened = all(self.begun)  # of one way alone it is not known whether it opens or answers
         link.is_over = all(self.connection.closed)
         link.closed_ns = max(link.closed_ns, self.closed_ns)
         self.ledger.say(link.closed_ns, link, 0, Type.closed)
+
+
+def _listed(value: Value, key: bytes) -> list[Contact]:
+    """Return the contacts that PEX lists under a key, of IPv4 and then of IPv6."""
+    return [
+        *contacts(value.string(key) or b""), *contacts(value.string(key + b"6") or b"", ipv6=True),
+    ]  # fmt: skip

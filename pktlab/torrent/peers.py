@@ -27,18 +27,23 @@ class Transfer:
 class Peer:
     """One peer.
 
+    links : its connections, with its way of each; announced_ids : peer ids that it announced itself with
     had : the pieces that it had when it was first heard; held : since when it has each piece, ns, and whether its data
     were seen arriving; completed_ns : when the last missing piece arrived, None for who had everything or never has
+    has_told : it said itself what it has
     was_complete : it had everything when it was first heard
     requests : blocks asked for; endgame : those of them that were asked for elsewhere at that time, the first at
     endgame_ns; duplicates, wasted : blocks and bytes that it had already
     failures : since when it had a piece whole, ns, and which, that had a wrong hash: it asked for all of it once more
     down_ns, up_ns : first and last block; joined_ns, left_ns : when it came and, if that was seen, went
+    dropped_ns : when another one said by PEX that it is gone
     """
 
     address: Address
     links: list[tuple[Link, int]] = field(default_factory=list)
+    announced_ids: list[bytes] = field(default_factory=list)
     had: set[int] | None = None
+    has_told: bool = False
     held: dict[int, int] = field(default_factory=dict)
     completed_ns: int | None = None
     was_complete: bool = False
@@ -55,6 +60,7 @@ class Peer:
     up_ns: tuple[int, int] | None = None
     joined_ns: int = 0
     left_ns: int | None = None
+    dropped_ns: list[int] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -69,7 +75,8 @@ class Peer:
     @property
     def peer_ids(self) -> list[bytes]:
         """The peer ids that it used, in the order in which they were seen."""
-        return list(dict.fromkeys(link.peer_ids[way] for link, way in self.links if link.peer_ids[way]))
+        used = [link.peer_ids[way] for link, way in self.links if link.peer_ids[way]]
+        return list(dict.fromkeys([*used, *self.announced_ids]))
 
     @property
     def client(self) -> str:

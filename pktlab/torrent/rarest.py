@@ -2,7 +2,8 @@
 
 Each time a peer asks for the first block of a new piece, the pieces that it could have begun instead are those that the
 asked peer has and the asking one neither has nor has begun. They are ordered by how many of its neighbours have them,
-as far as those have told it: nobody sees the whole swarm. The place of the chosen one in that order, 0 for the rarest
+as far as those have told it: nobody sees the whole swarm. What a neighbour told before the capture began is not known,
+so nothing is counted as long as such a one is connected. The place of the chosen one in that order, 0 for the rarest
 and 1 for the commonest, ties in the middle, is 0.5 on average if pieces are chosen at random. Where all are equally
 rare nothing can be learned, and nothing is counted.
 
@@ -11,7 +12,7 @@ Spec: BEP 3 leaves the order open; "rarest first" is what the textbook and most 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,6 +80,13 @@ class _Reading:
         self.known: defaultdict[Peer, Array] = defaultdict(lambda: np.zeros(pieces, np.int32))
         self.begun: defaultdict[Peer, Array] = defaultdict(lambda: np.zeros(pieces, np.bool_))
         self.pickers: dict[Peer, Picker] = {}
+        self.unheard = Counter(
+            torrent.sides[link.number][1 - way]
+            for link in torrent.ledger.links
+            for way in (0, 1)
+            if not link.is_known[way]
+        )
+        """Of how many neighbours that are connected it is not known what they told each peer."""
 
     def take(self, said: Said) -> None:
         """Take a message."""
@@ -108,7 +116,7 @@ class _Reading:
         begun, offered = self.begun[asker], self.told.get((said.link, 1 - said.way))
         if begun[said.piece]:
             return
-        if offered is not None and offered[said.piece]:
+        if offered is not None and offered[said.piece] and not self.unheard[asker]:
             counts = self.known[asker][offered & ~begun]
             if counts.min() < counts.max():
                 own = int(self.known[asker][said.piece])
@@ -119,6 +127,8 @@ class _Reading:
 
     def _forget(self, link: int) -> None:
         for way in (0, 1):
+            if not self.torrent.ledger.links[link].is_known[way]:
+                self.unheard[self.torrent.sides[link][1 - way]] -= 1
             told = self.told.pop((link, way), None)
             if told is not None:
                 self.known[self.torrent.sides[link][1 - way]] -= told

@@ -77,6 +77,11 @@ class _Reading:
         self.found: defaultdict[Peer, dict[Peer, Relation]] = defaultdict(dict)
         self.unchoked: dict[tuple[int, int], int] = {}
         self.interested: dict[tuple[int, int], int] = {}
+        links = torrent.ledger.links
+        self.unheard = {(link.number, way) for link in links for way in (0, 1) if not link.is_known[way]}
+        """Where it is not known yet whether that side was choking when the connection was first heard."""
+        self.unasked = {(link.number, way) for link in links for way in (0, 1) if not link.is_known[1 - way]}
+        """The same of the interest of the other side."""
 
     def _relation(self, link: int, way: int) -> Relation:
         """Return the relation in which the peer at that end chooses."""
@@ -91,18 +96,32 @@ class _Reading:
             relation = self._relation(link, 1 - way)
             relation.times.append(now)
             relation.sums.append(relation.sums[-1] + said.length)
+            if (link, way) in self.unheard:
+                self._was(self.unchoked, link, way)
         elif said.type == Type.unchoke:
+            self.unheard.discard((link, way))
             self.unchoked.setdefault((link, way), now)
         elif said.type == Type.choke:
+            self._was(self.unchoked, link, way)
             self._end_unchoked(link, way, now, True)
         elif said.type == Type.interested:
+            self.unasked.discard((link, 1 - way))
             self.interested.setdefault((link, 1 - way), now)
-        elif said.type == Type.not_interested:
-            self._end_interested(link, 1 - way, now, True)
+        elif said.type == Type.not_interested or (said.type == Type.request and (link, 1 - way) in self.unasked):
+            self._was(self.interested, link, 1 - way)
+            if said.type == Type.not_interested:
+                self._end_interested(link, 1 - way, now, True)
         elif said.type == Type.closed:
             for side in (0, 1):
                 self._end_unchoked(link, side, now, False)
                 self._end_interested(link, side, now, False)
+
+    def _was(self, begun: dict[tuple[int, int], int], link: int, way: int) -> None:
+        """Take it that it was so from when the connection was first heard, if how it began was not."""
+        waiting = self.unheard if begun is self.unchoked else self.unasked
+        if (link, way) in waiting:
+            waiting.discard((link, way))
+            begun.setdefault((link, way), self.torrent.ledger.links[link].opened_ns)
 
     def _end_unchoked(self, link: int, way: int, now: int, ended: bool) -> None:
         since = self.unchoked.pop((link, way), None)
@@ -120,8 +139,9 @@ class _Reading:
             self._end_unchoked(link, way, self.torrent.ledger.links[link].closed_ns + 1, False)
         for link, way in list(self.interested):
             self._end_interested(link, way, self.torrent.ledger.links[link].closed_ns + 1, False)
+        peers = {*self.torrent.peers}
         return {
-            chooser: list(takers.values())
+            chooser: [relation for taker, relation in takers.items() if taker in peers]
             for chooser, takers in self.found.items()
-            if any(relation.unchoked for relation in takers.values())
+            if any(relation.unchoked for taker, relation in takers.items() if taker in peers)
         }

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from pktlab.torrent.contacts import Contacts
 from pktlab.torrent.geometry import Geometry
 from pktlab.torrent.ledger import Address, Ledger, Said, Type, ones
 from pktlab.torrent.peers import Peer, Transfer
@@ -20,7 +21,7 @@ class _Again:
     whole_ns: int
     begins: set[int] = field(default_factory=set)
     asked: int = 0
-    came: dict[int, int] = field(default_factory=dict)
+    came: dict[int, tuple[int, Transfer]] = field(default_factory=dict)
 
 
 class Replay:
@@ -30,16 +31,27 @@ class Replay:
     ----------
     ledger, geometry : what was said, and how the torrent is cut
     sides : the peers at both ends of each link, by its number
+    contacts : what peers announced of themselves
 
     >>> Replay(Ledger("00" * 20), Geometry(None, 0, 0), []).run()
     """
 
-    def __init__(self, ledger: Ledger, geometry: Geometry, sides: Sequence[tuple[Peer, Peer]]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        geometry: Geometry,
+        sides: Sequence[tuple[Peer, Peer]],
+        contacts: Contacts | None = None,
+    ) -> None:
         self.ledger, self.geometry, self.sides = ledger, geometry, sides
+        contacts = contacts or Contacts()
+        self.complete = contacts.complete
+        self.finished = {address: when for when, address, event in contacts.announced if event == "completed"}
         self.transfers: dict[tuple[Address, Address], Transfer] = {}
         self.got: defaultdict[Peer, set[tuple[int, int]]] = defaultdict(set)
         self.filled: defaultdict[Peer, Counter[int]] = defaultdict(Counter)
         self.announced: set[tuple[Peer, int]] = set()
+        self.interested: set[Peer] = set()
         self.again: dict[tuple[Peer, int], _Again] = {}  # pieces that are whole, and were not announced yet
         self.asked: defaultdict[tuple[Peer, int, int], set[int]] = defaultdict(set)
 
@@ -49,6 +61,7 @@ class Replay:
             Type.have: self._have, Type.bitfield: self._bitfield, Type.have_all: self._have_all,
             Type.have_none: self._have_none, Type.donthave: self._donthave, Type.request: self._request,
             Type.cancel: self._cancel, Type.reject: self._rejected, Type.piece: self._piece, Type.closed: self._closed,
+            Type.interested: self._interested,
         }  # fmt: skip
         handlers = {int(kind): handler for kind, handler in doing.items()}
         sides = self.sides
@@ -76,9 +89,17 @@ class Replay:
     def _first(self, peer: Peer, pieces: Iterable[int], time_ns: int) -> None:
         """Note what a peer says at the beginning of a connection; what it says so first, it had."""
         held = list(pieces)
-        if peer.had is None:
-            peer.had = set(held).difference(peer.held)
+        if not peer.has_told:
+            peer.had = (peer.had or set()) | set(held).difference(peer.held)
+            peer.has_told = True
         self._hold(peer, held, time_ns)
+
+    def _had(self, peer: Peer, piece: int, time_ns: int) -> None:
+        """Note that a peer has a piece, and that it had it from the start, unless it said what that was."""
+        if self.geometry.pieces is None or piece < self.geometry.pieces:
+            peer.held.setdefault(piece, time_ns)
+            if not peer.has_told:
+                peer.had = {*(peer.had or ()), piece}
 
     def _have(self, said: Said, speaker: Peer, _: Peer) -> None:
         self.again.pop((speaker, said.piece), None)
@@ -104,8 +125,11 @@ class Replay:
 
     # ---- what is asked for and sent
 
-    def _request(self, said: Said, taker: Peer, _: Peer) -> None:
+    def _request(self, said: Said, taker: Peer, giver: Peer) -> None:
         taker.requests += 1
+        self.interested.add(taker)
+        if said.piece not in giver.held and self.ledger.links[said.link].may_lack(1 - said.way):
+            self._had(giver, said.piece, said.time_ns)  # it said so when nobody listened
         again = self.again.get((taker, said.piece))
         if again is not None:
             again.asked += (
@@ -119,6 +143,9 @@ class Replay:
             taker.endgame += 1
             taker.endgame_ns = taker.endgame_ns or said.time_ns
         asked.add(said.link)
+
+    def _interested(self, said: Said, taker: Peer, _: Peer) -> None:
+        self.interested.add(taker)
 
     def _cancel(self, said: Said, taker: Peer, _: Peer) -> None:
         taker.cancels += 1
@@ -142,8 +169,7 @@ class Replay:
         self._no_longer_asked(taker, said)
         now, length = said.time_ns, said.length
         if said.piece not in giver.held:  # who gives a piece had it, though that was not heard
-            giver.held[said.piece] = now
-            giver.had = {*(giver.had or ()), said.piece}
+            self._had(giver, said.piece, now)
         giver.bytes_up += length
         taker.bytes_down += length
         giver.up_ns = (giver.up_ns or (now, now))[0], now
@@ -162,7 +188,7 @@ class Replay:
             taker.wasted += length
             again = self.again.get((taker, said.piece))
             if again is not None:
-                again.came[said.begin] = length
+                again.came[said.begin] = length, transfer
             return
         self.got[taker].add(block)
         self.filled[taker][said.piece] += length
@@ -177,13 +203,37 @@ class Replay:
         taker.failures.append((again.whole_ns, piece))
         taker.held.pop(piece, None)
         self.got[taker] = {block for block in self.got[taker] if block[0] != piece or block[1] in again.came}
-        self.filled[taker][piece] = sum(again.came.values())
+        self.filled[taker][piece] = sum(length for length, _ in again.came.values())
+        for length, transfer in again.came.values():  # they were not there already: those before were wrong
+            transfer.duplicates -= 1
+            taker.duplicates -= 1
+            taker.wasted -= length
 
     def _complete(self, peer: Peer) -> None:
-        """Note when the last missing piece arrived."""
-        pieces = self.geometry.pieces
-        if pieces is None or len(peer.held) < pieces:
-            return
-        peer.was_complete = len(peer.had or ()) >= pieces
-        missing = [when for index, when in peer.held.items() if index not in (peer.had or ())]
-        peer.completed_ns = max(missing, default=None)
+        """Note when the last missing piece arrived; who announces that it has everything had what did not arrive."""
+        pieces, told_ns = self.geometry.pieces, self.complete.get(peer.address)
+        had = peer.had or set()
+        gained = {index: when for index, when in peer.held.items() if index not in had}
+        is_told = told_ns is not None and not any(
+            when > told_ns and self._arrived(peer, index) for index, when in gained.items()
+        )
+        if told_ns is not None and is_told:
+            unseen = {*range(pieces or 0)} - {*peer.held}
+            peer.held |= dict.fromkeys(sorted(unseen), told_ns)
+            peer.had = had = had | unseen | {index for index, when in gained.items() if when > told_ns}
+        elif self._wants_nothing(peer) and peer.bytes_up and len(peer.held) == pieces:
+            peer.had = had = {*peer.held}
+        if is_told if pieces is None else len(peer.held) >= pieces:
+            late = [when for index, when in gained.items() if index not in had]
+            peer.completed_ns = max(late, default=self.finished.get(peer.address))
+            peer.was_complete = peer.completed_ns is None
+
+    def _arrived(self, peer: Peer, index: int) -> bool:
+        """Tell whether the whole of a piece was seen arriving."""
+        return self.filled[peer][index] >= self.geometry.length_of(index) > 0
+
+    def _wants_nothing(self, peer: Peer) -> bool:
+        """Tell whether a peer was never interested, and all of it was heard: a seed that hides what it has (BEP 16)."""
+        return peer not in self.interested and not any(
+            link.may_lack(way) or link.is_encrypted for link, way in peer.links
+        )

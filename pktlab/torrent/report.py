@@ -68,6 +68,7 @@ def _peer(peer: Peer) -> dict[str, Any]:
         "endgame_ns": peer.endgame_ns,
         "joined_ns": peer.joined_ns,
         "left_ns": peer.left_ns,
+        "dropped_ns": peer.dropped_ns,
         "held": [[when, index] for index, when in sorted(peer.held.items(), key=lambda item: (item[1], item[0]))],
         "connections": [_connection(link, way) for link, way in peer.links],
     }

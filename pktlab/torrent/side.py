@@ -1,6 +1,7 @@
 """What one side of a connection has said, and what its next message can be at odds with.
 
-Spec: BEP 3 (state of a connection, messages), BEP 6 (fast extension), BEP 10 (extension protocol), BEP 54 (donthave).
+Spec: BEP 3 (state of a connection, messages), BEP 6 (fast extension), BEP 10 (extension protocol), BEP 52 (version 2),
+BEP 54 (donthave).
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from pktlab.wire.apps.bittorrent.framing import HANDSHAKE, REQUEST_MAX
 from pktlab.wire.apps.bittorrent.peer import MESSAGES
 from pktlab.wire.bencode import read_lax
 
-__all__ = ["USUAL", "Block", "Geometry", "Side", "faults", "take", "take_piece", "take_usual"]
+__all__ = ["UPGRADE", "USUAL", "Block", "Geometry", "Side", "faults", "take", "take_piece", "take_usual"]
 
+UPGRADE = 7, 0x10
+"""The reserved bit of who shares a torrent of both versions: it may be answered with the hash of version 2 (BEP 52)."""
 MAX_REQUESTS = 1 << 13
 """Requests that are kept of a side; libtorrent takes 2,000, Transmission 512."""
 MAX_EXTENSIONS = 256
@@ -149,7 +152,7 @@ def _faults(mine: Side, other: Side, kind: int, fields: tuple[Any, ...], data: A
 def _of_handshake(mine: Side, other: Side, fields: tuple[Any, ...]) -> Iterator[tuple[Rule, str]]:
     if mine.entered is not None and (mine.info_hash or mine.has_opened):
         yield Rule.handshake, "a handshake is the first thing that is said"
-    if other.info_hash and fields[0] != other.info_hash:
+    if other.info_hash and fields[0] != other.info_hash and not other.can(*UPGRADE):
         yield Rule.handshake, "it is of another torrent than that of the other side"
     if other.peer_id and fields[1] == other.peer_id:
         yield Rule.handshake, "both sides have the same peer ID"

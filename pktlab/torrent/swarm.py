@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import cached_property
 
 from pktlab.errors import WireError
+from pktlab.torrent.contacts import HASH_LEN, Contacts
 from pktlab.torrent.geometry import Geometry
 from pktlab.torrent.ledger import Address, Ledger, Link
 from pktlab.torrent.metadata import Parts
@@ -25,27 +25,12 @@ from pktlab.torrent.metainfo import Metainfo, parse_info
 from pktlab.torrent.peers import Peer
 from pktlab.torrent.replay import Replay
 
-__all__ = ["Contacts", "Peer", "Swarm", "Torrent"]
+__all__ = ["HASH_LEN", "Contacts", "Peer", "Swarm", "Torrent"]
 
+MAX_TORRENTS = 1 << 14
+"""Torrents of which contacts are kept: a node of the DHT hears of thousands that nobody here shares."""
 CLIENT_LEN = 8
 """Bytes of a peer id that name the client (BEP 20); libtorrent makes up the others for each connection."""
-
-
-@dataclass
-class Contacts:
-    """What is told of addresses beside the connections.
-
-    listening : ports by IP address, where something says that a peer listens there
-    announced : when an address announced which event to a tracker: time in ns, address, event
-    """
-
-    listening: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
-    announced: list[tuple[int, Address, str]] = field(default_factory=list)
-
-    def announce(self, time_ns: int, address: Address, event: str = "") -> None:
-        """Note that a peer announced itself."""
-        self.listening[address[0]].add(address[1])
-        self.announced.append((time_ns, address, event))
 
 
 class Swarm:
@@ -53,17 +38,27 @@ class Swarm:
 
     def __init__(self) -> None:
         self.ledgers: dict[str, Ledger] = {}
-        self.contacts: defaultdict[str, Contacts] = defaultdict(Contacts)
+        self.contacts: dict[str, Contacts] = {}
         self.metadata: dict[str, Metainfo] = {}
         self.joined: dict[str, str] = {}
         """The info-hash that stands for each nickname of a stream whose torrent was not named."""
         self._parts: defaultdict[str, Parts] = defaultdict(Parts)
+        self._same: dict[str, str] = {}
 
     def ledger(self, info_hash: str) -> Ledger:
         """Return the ledger of a torrent, a new one if it is not known."""
         if info_hash not in self.ledgers:
             self.ledgers[info_hash] = Ledger(info_hash)
         return self.ledgers[info_hash]
+
+    def contacts_of(self, info_hash: str) -> Contacts:
+        """Return what is told of the addresses of a torrent; new ones, kept unless there are too many."""
+        found = self.contacts.get(info_hash)
+        if found is None:
+            found = Contacts()
+            if len(self.contacts) < MAX_TORRENTS or info_hash in self.ledgers:
+                self.contacts[info_hash] = found
+        return found
 
     def add_metadata(self, info_hash: str, part: int, total: int, data: bytes) -> None:
         """Take a part of an `info` that a peer sent (BEP 9); the whole counts if its hash is the right one."""
@@ -79,10 +74,31 @@ class Swarm:
             if bytes.fromhex(info_hash) in found.wire_hashes:
                 self.metadata[info_hash] = found
 
+    def same(self, info_hash: str, other: str) -> None:
+        """Take it that two info-hashes are those of one torrent: a hybrid has one of each version (BEP 52)."""
+        if info_hash != other and len(self._same) < MAX_TORRENTS:
+            self._same[other] = info_hash
+
+    def merge(self) -> None:
+        """Make one of the torrents that are the same, under the hash of version 1; `joined` tells the other one."""
+        for info_hash, found in list(self.metadata.items()):
+            for one in found.wire_hashes[1:]:
+                self.same(found.wire_hashes[0].hex(), one.hex())
+            self.metadata.setdefault(self._same.get(info_hash, info_hash), found)
+        for other, info_hash in self._same.items():
+            if info_hash in self._same:  # said to be of both versions, so of neither
+                continue
+            if (ledger := self.ledgers.pop(other, None)) is not None:
+                self.ledger(info_hash).absorb(ledger)
+                self.joined[other] = info_hash
+            if (told := self.contacts.pop(other, None)) is not None:
+                self.contacts_of(info_hash).absorb(told)
+        self._same.clear()
+
     def torrents(self) -> list[Torrent]:
         """Return what the torrents did, in the order in which they were met."""
         return [
-            Torrent(ledger, self.contacts[info_hash], self.metadata.get(info_hash))
+            Torrent(ledger, self.contacts.get(info_hash), self.metadata.get(info_hash))
             for info_hash, ledger in self.ledgers.items()
         ]
 
@@ -112,10 +128,9 @@ class Torrent:
         self.contacts = contacts or Contacts()
         self.geometry = Geometry.told(metadata) if metadata else Geometry.heard(ledger)
         self._peers: dict[Address, Peer] = {}
-        self._callers: dict[tuple[str, bytes], int] = {}
         self.sides = self._meet()
         """The peers at both ends of each link, by its number."""
-        replay = Replay(ledger, self.geometry, self.sides)
+        replay = Replay(ledger, self.geometry, self.sides, self.contacts)
         replay.run()
         self.transfers = replay.transfers
         for peer in self.peers:
@@ -148,33 +163,26 @@ class Torrent:
     # ---- who is who
 
     def _meet(self) -> list[tuple[Peer, Peer]]:
-        called = defaultdict(set, {ip: set(ports) for ip, ports in self.contacts.listening.items()})
-        uses = Counter(end for link in self.ledger.links for end in link.ends)
-        for link in self.ledger.links:
-            for way, (ip, port) in enumerate(link.ends):
-                # Who calls does so from another port each time: one that is used again listens.
-                if (way == 1 and link.was_opened) or (not link.was_opened and uses[ip, port] > 1):
-                    called[ip].add(port)
-        return [
-            (self._at(self._listening(link, 0, called), link, 0), self._at(self._listening(link, 1, called), link, 1))
-            for link in self.ledger.links
+        known = _Known(self.contacts, self.ledger)
+        ends = [(known.listening(link, 0), known.listening(link, 1)) for link in self.ledger.links]
+        sides = [
+            (self._at(one, link, 0), self._at(other, link, 1))
+            for link, (one, other) in zip(self.ledger.links, ends, strict=True)
         ]
+        for (ip, peer_id), port in self.contacts.ids.items():
+            self._at((ip, port)).announced_ids.append(peer_id)
+        for _, address, _ in self.contacts.announced:
+            self._at(address)
+        return sides
 
-    def _at(self, address: Address, link: Link, way: int) -> Peer:
+    def _at(self, address: Address | None, link: Link | None = None, way: int = 0) -> Peer:
+        """Return the peer at an address, with one more connection; one that is on no list if there is no address."""
+        if address is None:
+            return Peer(link.ends[way] if link is not None else ("", 0))
         peer = self._peers.setdefault(address, Peer(address))
-        peer.links.append((link, way))
+        if link is not None:
+            peer.links.append((link, way))
         return peer
-
-    def _listening(self, link: Link, way: int, called: defaultdict[str, set[int]]) -> Address:
-        """Return where a side listens; if nothing tells, the first port that it called from stands for it."""
-        ip, port = link.ends[way]
-        if port in called[ip]:
-            return ip, port
-        if link.ports[way]:
-            return ip, link.ports[way]
-        if len(called[ip]) == 1:
-            return ip, next(iter(called[ip]))
-        return ip, self._callers.setdefault((ip, link.peer_ids[way][:CLIENT_LEN]), port)
 
     # ---- coming and going
 
@@ -182,8 +190,54 @@ class Torrent:
         events = [(when, event) for when, address, event in self.contacts.announced if address == peer.address]
         peer.joined_ns = min([link.opened_ns for link, _ in peer.links] + [when for when, _ in events])
         stopped = [when for when, event in events if event == "stopped"]
-        last = max(link.closed_ns for link, _ in peer.links)
+        ends = {link.ends[way] for link, way in peer.links} | {peer.address}
+        peer.dropped_ns = [when for when, address in self.contacts.dropped if address in ends]
+        last = max((link.closed_ns for link, _ in peer.links), default=self.span_ns[1])
         if stopped:
             peer.left_ns = max(stopped)
         elif all(link.is_over for link, _ in peer.links) and last < self.span_ns[1]:
             peer.left_ns = last
+
+
+class _Known:
+    """What tells where peers listen: their announces, who is called where, and what others name.
+
+    called : ports by IP address that are called, or announced by who listens there; ids : ports by address and peer id
+    named : ports by IP address that somebody names
+    """
+
+    def __init__(self, contacts: Contacts, ledger: Ledger) -> None:
+        links = ledger.links
+        self.speakers = ledger.speakers()
+        self.called = defaultdict(set, {ip: set(ports) for ip, ports in contacts.own.items()})
+        self.ids = dict(contacts.ids)
+        self.named = contacts.listening
+        self._callers: dict[tuple[str, bytes], int] = {}
+        uses = Counter(end for link in links for end in link.ends)
+        for link in links:
+            for way, (ip, port) in enumerate(link.ends):
+                # Who calls does so from another port each time: one that is used again listens.
+                if (way == 1 and link.was_opened) or (not link.was_opened and uses[ip, port] > 1):
+                    self.called[ip].add(port)
+                    self.ids.setdefault((ip, link.peer_ids[way]), port)
+
+    def listening(self, link: Link, way: int) -> Address | None:
+        """Return where a side listens; if nothing tells, the first port that it called from stands for it.
+
+        None of who shook hands and said no more, if it can be any of several: it may even be who it called.
+        """
+        (ip, port), peer_id = link.ends[way], link.peer_ids[way]
+        called, named = self.called.get(ip, set()), self.named.get(ip, set())
+        is_its = link.transport == "utp" or (way == 1 and link.was_opened) or not link.ports[way]
+        if is_its and (port in called or port in named):
+            return ip, port
+        if link.ports[way]:
+            return ip, link.ports[way]
+        if peer_id and (ip, peer_id) in self.ids:
+            return ip, self.ids[ip, peer_id]
+        for ports in (called, named):
+            if len(ports) == 1:
+                return ip, next(iter(ports))
+        if len({*called, *named}) > 1 and (link.number, way) not in self.speakers:
+            return None
+        return ip, self._callers.setdefault((ip, peer_id[:CLIENT_LEN]), port)

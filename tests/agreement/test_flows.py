@@ -22,7 +22,7 @@ from .tshark import needs_tshark, streams
 pytestmark = needs_tshark
 
 NAMES = ["tcp.stream", "udp.stream", "tcp.seq", "tcp.ack"]
-PARTS = 80
+PARTS = 240
 A, B = "192.0.2.1", "192.0.2.2"
 BITS = {"S": 2, "A": 0x10, "F": 1, "R": 4}
 SI = {"bytes": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3}

@@ -23,7 +23,7 @@ from .tshark import needs_tshark
 pytestmark = needs_tshark
 
 SWARMS = os.environ.get("PKTLAB_SWARMS")
-PARTS = 120
+PARTS = 240
 MOST = 64
 """Streams of a capture that are compared."""
 

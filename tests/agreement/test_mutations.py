@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
+
+import pytest
 
 from pktlab.wire import Found, Header, Row, dissect
 
+from .capfiles import Packet
 from .comparison import agreement, compare, nested_headers
 from .differences import OWN_NAMES
-from .samples import made_packets
-from .tshark import COMPARED, Said, needs_tshark, pdml
+from .tshark import COMPARED, Answers, Said, needs_tshark
 
 pytestmark = needs_tshark
 
@@ -88,9 +89,8 @@ def masks(row: Row) -> Iterator[tuple[str, Row]]:
         yield "mask one bit down", row._replace(mask=mask >> 1, shift=row.shift - 1)
 
 
-def sightings(folder: Path) -> dict[tuple[type[Header], str], list[Sighting]]:
+def sightings(made: list[tuple[Packet, Answers]]) -> dict[tuple[type[Header], str], list[Sighting]]:
     """Return, for the rows of every header, what was read of them and agreed with tshark."""
-    packets = made_packets(valid=15, broken=20, noise=30)
     rows = {
         id(row): (header, row.attr)
         for protocol in COMPARED
@@ -98,7 +98,7 @@ def sightings(folder: Path) -> dict[tuple[type[Header], str], list[Sighting]]:
         for row in header.schema.rows
     }
     seen: dict[tuple[type[Header], str], list[Sighting]] = defaultdict(list)
-    for number, (packet, answers) in enumerate(zip(packets, pdml(packets, folder), strict=True)):
+    for number, (packet, answers) in enumerate(made):
         for outcome in compare(number, dissect(packet.data, packet.link_type), answers):
             if outcome.what in {"", "word", "empty"}:
                 key = rows.get(id(outcome.found.row))
@@ -117,17 +117,18 @@ def is_caught(row: Row, start: int, stop: int, seen: list[Sighting]) -> bool:
     return False
 
 
-def test_every_changed_row_is_caught(tmp_path: Path) -> None:
-    seen = sightings(tmp_path)
-    made, survived = 0, set()
+@pytest.mark.xdist_group("made")
+def test_every_changed_row_is_caught(made: list[tuple[Packet, Answers]]) -> None:
+    seen = sightings(made)
+    tried, survived = 0, set()
     for header in dict.fromkeys(header for protocol in COMPARED for header in nested_headers(protocol)):
         for row in header.schema.rows:
             if not row.name or row.name in OWN_NAMES:
                 continue
             for name, changed, start, stop in mutants(row):
-                made += 1
+                tried += 1
                 if not is_caught(changed, start, stop, seen[header, row.attr]):
                     survived.add((header.__name__, row.name, name))
-    print(f"{made} mutants, {made - len(survived)} killed, {len(EQUIVALENT)} equivalent")
-    assert made > 1_500
+    print(f"{tried} mutants, {tried - len(survived)} killed, {len(EQUIVALENT)} equivalent")
+    assert tried > 1_500
     assert survived == set(EQUIVALENT)

@@ -6,7 +6,7 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from pktlab_cli.errors import run
 from pktlab_cli.main import cli
 
 from pktlab.capture import Interface, Record, open_writer
+from pktlab.live import Sandbox
 from pktlab.wire import build
 from pktlab.wire.ethernet import Ethernet
 from pktlab.wire.ipv4 import Ip
@@ -66,6 +67,16 @@ def program(environment: dict[str, str]) -> Callable[..., subprocess.CompletedPr
         return subprocess.run(command, env=environment | extra, timeout=60, check=False, **options)
 
     return call
+
+
+@pytest.fixture(scope="module")
+def box() -> Iterator[Sandbox]:
+    """Two hosts on a wire; the server says that a port is closed as often as it is asked."""
+    if (why := Sandbox.available()) is not None:
+        pytest.skip(why)
+    with Sandbox(ipv6=None) as made:
+        made["server"].sysctl("net/ipv4", {"icmp_ratelimit": 0})
+        yield made
 
 
 def make_datagram(payload: bytes = b"hi", number: int = 1, **udp: int) -> Record:

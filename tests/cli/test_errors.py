@@ -181,3 +181,24 @@ def test_a_failed_write_leaves_what_was_there(pktlab: Any, cut: Path, tmp_path: 
     status, _, err = pktlab("dissect", cut, "-w", target)
     assert status == 2
     assert "cannot be written" in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["export", "FILE", "-o", "DIR/none/o.parquet"],
+        ["demux", "FILE", "-q", "--plot", "DIR/none/o.svg"],
+    ],
+    ids=["export", "demux"],
+)
+def test_a_folder_that_is_not_there_is_named(arguments: list[str], pktlab: Any, good: Path, tmp_path: Path) -> None:
+    words = [word.replace("FILE", str(good)).replace("DIR", str(tmp_path)) for word in arguments]
+    done = pktlab(*words)
+    assert done.status == 2
+    assert done.err == f"pktlab: {words[-1]}: there is no folder {tmp_path}/none\n"
+
+
+def test_a_file_where_a_folder_is_to_be(pktlab: Any, good: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    said = f"pktlab: {tmp_path}/file: is there already, and no folder\n"
+    assert pktlab("follow", good, "-o", tmp_path / "file") == (2, "", said)

@@ -138,3 +138,10 @@ def test_a_damaged_file_is_followed_up_to_the_damage(pktlab: Any, talk: Path) ->
     status, out, err = pktlab("follow", talk)
     assert (status, err.count("\n")) == (3, 1)
     assert "< later" in out
+
+
+def test_a_stream_that_is_not_there_is_said_to_be(pktlab: Any, talk: Path) -> None:
+    status, out, err = pktlab("follow", talk, "--stream", 0, "--stream", 7, "--utp", 1)
+    assert status == 2
+    assert out.startswith("tcp 0  ")
+    assert err == f"pktlab: {talk} has no stream tcp 7, utp 1; pktlab flows shows those of TCP\n"

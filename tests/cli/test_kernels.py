@@ -24,7 +24,9 @@ def test_compiling_is_said_once(first_light: Path, tmp_path: Path) -> None:
         "import sys; from pktlab_cli.errors import run; from pktlab_cli.main import cli; run(cli, sys.argv[1:])\n"
         "print('numba' in sys.modules, file=sys.stderr)"
     )
-    command = [sys.executable, "-c", code, "dissect", str(large), "-T", "fields", "-e", "ip.src"]
+    command = [sys.executable, "-c", code, "dissect", str(large), "-T", "fields"]
+    for name in ("ip.src", "ipv6.src", "udp.checksum.verdict"):
+        command += ["-e", name]
     first, again = (
         subprocess.run(command, env=environment, capture_output=True, text=True, check=True) for _ in range(2)
     )

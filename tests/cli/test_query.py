@@ -153,6 +153,7 @@ class TestErrors:
             ("copy packets to 'x.csv'", "only SELECT is possible"),
             ("set memory_limit = '9GB'", "only SELECT is possible"),
             ("select 1; select 2", "one SELECT at a time"),
+            ("", "SQL: there is nothing in it"),
             ("select * from read_text('/etc/passwd')", "disabled by configuration"),
             ("select * from '/etc/passwd.csv'", "disabled by configuration"),
             ("select cast(ip.src as int) from packets", "Could not convert string '192.0.2.1'"),
@@ -163,6 +164,17 @@ class TestErrors:
         assert done.status == 2
         assert said in done.err
         assert done.err.count("\n") == 1
+
+    def test_a_stream_cannot_be_asked_twice(self, pktlab: Any, good: Path) -> None:
+        done = pktlab("query", "-", "select count(*) from packets a, packets b", stdin=good.read_bytes())
+        assert done == (2, "", "pktlab: -: a stream can be read once; iterate over it, or name a file\n")
+
+    def test_an_interrupt_is_none(self, pktlab: Any, good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def interrupted(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("pktlab.query.to_batch", interrupted)
+        assert pktlab("query", good, "select ip.src from packets") == (130, "", "")
 
     def test_damage_is_told(self, pktlab: Any, cut: Path) -> None:
         done = pktlab("query", cut, "select count(*) as n from packets")

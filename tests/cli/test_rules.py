@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -293,3 +294,18 @@ class TestEscaping:
         out = pktlab("dissect", "-V", evil).out
         assert r"see \x1b[2J\x9b1m\u202e" in out
         assert r"\x1b[2J" in pktlab("info", evil).out
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None or os.geteuid() != 0, reason="only root can give it up, by setpriv")
+@pytest.mark.parametrize(
+    "command", ["send 'IP(dst=\"127.0.0.1\")/ICMP()'", "sniff -i lo --seconds 1", "replay FILE -i lo"]
+)
+def test_who_may_not_is_told_how(command: str, environment: dict[str, str], good: Path) -> None:
+    line = f'"{sys.executable}" -m pktlab_cli {command.replace("FILE", str(good))}'
+    done = subprocess.run(
+        ["setpriv", "--bounding-set=-net_raw", "sh", "-c", line], env=environment, capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    remedy = f"sudo setcap cap_net_raw,cap_net_admin+eip {os.path.realpath(sys.executable)}"
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"pktlab: raw sockets are not allowed here: run this with sudo, or once {remedy}\n"

@@ -81,7 +81,8 @@ def walk(memory: Guarded, pieces: list[Piece]) -> int:
 def index(memory: Guarded, pieces: list[Piece]) -> int:
     """Index captures that end at every byte; return how many there were."""
     room, count = Index(8), 0
-    at = (room.starts, room.captured, room.lengths, room.times, room.links, room.fcs)
+    at = (room.starts, room.captured, room.lengths, room.times)
+    more = (room.links, room.fcs, room.flags)
     whole = pcapng([one._replace(options=bytes.fromhex("02000400000200000100030061626300")) for one in pieces])
     with open_capture(io.BytesIO(whole)) as reader:
         list(reader)
@@ -89,10 +90,10 @@ def index(memory: Guarded, pieces: list[Piece]) -> int:
     blocks = whole[28 + 20 * len(clocks) :]
     records = pcap(pieces)[24:]
     for length in range(len(blocks)):
-        kernels.index_pcapng(memory.put(blocks[:length]), 0, length, True, clocks, *at, room.flags)
+        kernels.index_pcapng(memory.put(blocks[:length]), 0, length, True, clocks, *at, *more)
         count += 1
     for length in range(len(records)):
-        kernels.index_pcap(memory.put(records[:length]), 0, length, True, 1000, 65535, 4, *at)
+        kernels.index_pcap(memory.put(records[:length]), 0, length, True, 1000, 65535, 4, *at, room.fcs)
         count += 1
     return count
 

@@ -14,10 +14,17 @@ from pktlab.capture import open_capture
 from pktlab.columns.batches import VERDICTS, Batch, Columns
 from pktlab.columns.filters.occurrences import Moments, Occurrences
 from pktlab.columns.registry import registry
+from pktlab.wire import build
+from pktlab.wire.ipv4 import Ip
+from pktlab.wire.tcp import Tcp
+
+from ..agreement.capfiles import Packet as Bytes
+from ..agreement.capfiles import write_pcapng
+from ..agreement.samples import corpus_packets, needs_corpus
 
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = os.environ.get("PKTLAB_CORPUS")
-PARTS = 16
+PARTS = 64
 NAMES = [
     "frame.number", "frame.len", "frame.cap_len", "frame.time_epoch", "frame.time_relative", "frame.time_delta",
     "frame.interface_id", "frame.comment", "eth.src", "eth.dst", "eth.type", "eth.len", "vlan.id", "vlan.etype",
@@ -100,7 +107,23 @@ def test_columns_of_first_light_are_what_the_exact_reader_says(threads: int) -> 
     assert differences(ROOT / "pcaps" / "first-light.pcapng", NAMES, threads) == []
 
 
-@pytest.mark.skipif(CORPUS is None, reason="PKTLAB_CORPUS is not set")
+def test_several_bits_of_a_truth_are_one(tmp_path: Path) -> None:
+    path, ends = tmp_path / "reserved.pcapng", Ip(src="192.0.2.1", dst="192.0.2.2", proto=6)
+    segments = [build(ends, Tcp(srcport=1, dstport=2, flags=bits << 9)) for bits in range(8)]
+    write_pcapng(path, [Bytes(101, data, len(data)) for data in segments])
+    assert differences(path, ["tcp.flags", "tcp.flags.res"]) == []
+    batches = Columns(["tcp.flags.res"]).read(open_capture(path), lambda _: None)
+    assert [value for batch, _ in batches for value in batch.values["tcp.flags.res"]] == [0, *[1] * 7]
+
+
+@needs_corpus
+def test_columns_of_the_start_of_every_capture(tmp_path: Path) -> None:
+    path = tmp_path / "starts.pcapng"
+    write_pcapng(path, corpus_packets(common=1, rare=4))
+    assert differences(path, NAMES) == []
+
+
+@needs_corpus
 @pytest.mark.parametrize("part", [pytest.param(n, marks=[pytest.mark.thorough] if n else []) for n in range(PARTS)])
 def test_columns_of_the_corpus_are_what_the_exact_reader_says(part: int) -> None:
     assert [one for path in corpus()[part::PARTS] for one in differences(path, NAMES)] == []

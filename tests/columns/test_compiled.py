@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,6 @@ import pytest
 from pktlab.columns import compiled
 from pktlab.columns.compiled import Kernel
 
-ROOT = Path(__file__).resolve().parents[2]
 PAIR = np.dtype([("small", "i4"), ("large", "i8")])
 
 
@@ -141,26 +137,3 @@ def test_large_arguments_and_none(folder: Path) -> None:
 
 def _put(value, out):  # type: ignore[no-untyped-def]
     out[0] = value
-
-
-def test_numba_is_not_loaded_where_the_kernels_lie_compiled(first_light: Path, tmp_path: Path) -> None:
-    code = (
-        "import io, sys, pktlab, numpy\n"
-        "from pktlab.columns.batches import Columns\n"
-        "from pktlab.capture import open_capture\n"
-        f"reader = open_capture({str(first_light)!r})\n"
-        "for batch, _ in Columns(['ip.src', 'ipv6.src', 'udp.checksum.verdict']).read(reader, lambda _: None):\n"
-        "    print(batch.values['ip.src'].tolist(), batch.has['ip.src'].tolist())\n"
-        "print('numba' in sys.modules)"
-    )
-    environment = {
-        **os.environ,
-        "NUMBA_CACHE_DIR": str(tmp_path),
-        "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
-    }
-    first, again = (
-        subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout
-        for _ in range(2)
-    )
-    assert first.splitlines()[-1] == "True"
-    assert again.splitlines() == [*first.splitlines()[:-1], "False"]

@@ -37,7 +37,7 @@ from .test_batches import corpus
 from .test_engine import WINDOWS
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = 48
+PARTS = 96
 ENDS = {"dst": "02:00:00:00:00:02", "src": "02:00:00:00:00:01"}
 V4 = Ip(src="10.0.0.1", dst="192.168.100.255", proto=17)
 

@@ -24,7 +24,7 @@ from ..agreement.filterlist import ACCEPTED, ASKED
 ROOT = Path(__file__).resolve().parents[2]
 FIRST_LIGHT = ROOT / "pcaps" / "first-light.pcapng"
 CORPUS = os.environ.get("PKTLAB_CORPUS")
-PARTS = 40
+PARTS = 120
 TENTHS = 10
 MOST_PACKETS = 500
 OWN = (

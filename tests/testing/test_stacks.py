@@ -29,27 +29,12 @@ from pktlab.testing import (
     udp_datagrams,
 )
 from pktlab.testing.faults import faults_of
+from tests.agreement.samples import draw_many
 
 STACKS = (
     "eth/ip/udp", "eth/vlan/ipv6/icmpv6", "ip/tcp", "ipv6/tcp", "ip/icmp", "ipv6/hopopts/dstopts/routing/udp",
     "ip/udp/vxlan/eth/ip/tcp", "ip/gre/ipv6/udp",
 )  # fmt: skip
-
-
-def drawn(strategy: st.SearchStrategy[Any], count: int) -> list[Any]:
-    """Return `count` examples, the same in every run."""
-    examples: list[Any] = []
-
-    @settings(
-        max_examples=count, database=None, derandomize=True, phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
-    @given(strategy)
-    def collect(example: Any) -> None:
-        examples.append(example)
-
-    collect()
-    return examples
 
 
 def assert_right(packet: Packet) -> None:
@@ -102,7 +87,7 @@ def test_each_fault_is_the_one_that_was_asked_for_and_shrinks_to_little(stack: s
         packet = find(packets(stack, fault=fault), lambda packet: True)
         assert packet.comments == (f"fault: {fault}",)
         assert len(packet.data) == (1 if fault == "cut" else bare + LONGER.get(fault, 0))
-        names = [one.comments[0].removeprefix("fault: ") for one in drawn(packets(stack, fault=fault), 10)]
+        names = [one.comments[0].removeprefix("fault: ") for one in draw_many(packets(stack, fault=fault), 10)]
         assert names.count(fault) >= 0.9 * len(names)  # else one bit is flipped: a sum may read the same both ways
 
 
@@ -110,7 +95,7 @@ def test_faults_that_a_stack_cannot_have() -> None:
     for stack, fault in (("ip/icmp", "no-pseudo"), ("eth/ip", "odd-low"), ("ipv6", "bit")):
         with pytest.raises(ValueError, match=f"{stack} cannot have the fault '{fault}'"):
             packets(stack, fault=fault)
-    names = {packet.comments[0] for packet in drawn(packets("ip/icmp", valid=False), 150)}
+    names = {packet.comments[0] for packet in draw_many(packets("ip/icmp", valid=False), 150)}
     assert names <= {f"fault: {name}" for name in faults_of(["ip", "icmp"])}
     assert len(names) > 6
 
@@ -131,12 +116,12 @@ def put_together(pieces: list[Packet]) -> list[Any]:
 @pytest.mark.parametrize("version", [4, 6])
 def test_fragments_with_a_fault(version: Literal[4, 6]) -> None:
     for fault in FRAGMENT_FAULTS:
-        for pieces in drawn(fragments(version, fault=fault), 15):
+        for pieces in draw_many(fragments(version, fault=fault), 15):
             (done, *_) = [*filter(None, put_together(pieces)), None]
             assert done.overlapped if fault == "overlap" else done is None
-    for pieces in drawn(fragments(version, fault="swapped"), 15):
-        capture = pktlab.open(io.BytesIO(as_capture(pieces)))
-        assert [one["udp.checksum.verdict"] for one in capture][-1] == "bad"
+    for pieces in draw_many(fragments(version, fault="swapped"), 15):
+        *_, last = pktlab.open(io.BytesIO(as_capture(pieces)))
+        assert last["udp.checksum.verdict"] == "bad"
     with pytest.raises(ValueError, match="fragments cannot have the fault 'cut'"):
         fragments(fault="cut")
 
@@ -161,7 +146,7 @@ def test_captures_can_be_opened(data: bytes) -> None:
 @pytest.mark.parametrize("format", ["pcap", "pcapng"])
 @pytest.mark.parametrize("fault", CAPTURE_FAULTS)
 def test_damaged_captures_are_damaged(format: Literal["pcap", "pcapng"], fault: str) -> None:
-    for data in drawn(captures(format=format, fault=fault), 15):
+    for data in draw_many(captures(format=format, fault=fault), 15):
         capture = pktlab.open(io.BytesIO(data))
         for packet in capture:
             assert_right(packet)

@@ -8,8 +8,7 @@ from typing import Any
 import construct
 import pytest
 from construct import Bytes, BytesInteger, Float64b, GreedyBytes, Int8ub, Int16ul, Int32ub, Pass, this
-from hypothesis import HealthCheck, Phase, find, given, settings
-from hypothesis import strategies as st
+from hypothesis import find, given
 
 from pktlab.errors import Malformed, Truncated, WireError
 from pktlab.testing import damaged, from_schema
@@ -19,22 +18,7 @@ from pktlab.wire.icmp import Icmp
 from pktlab.wire.ipv4 import Ip
 from pktlab.wire.tcp import Tcp
 from pktlab.wire.udp import Udp
-
-
-def drawn(strategy: st.SearchStrategy[Any], count: int) -> list[Any]:
-    """Return `count` examples, the same in every run."""
-    examples: list[Any] = []
-
-    @settings(
-        max_examples=count, database=None, derandomize=True, phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
-    @given(strategy)
-    def collect(example: Any) -> None:
-        examples.append(example)
-
-    collect()
-    return examples
+from tests.agreement.samples import draw_many
 
 
 class Pair(Header, layer="own.pair"):
@@ -72,10 +56,10 @@ def test_every_node_of_the_closed_list_is_drawn(own: Own) -> None:
 
 
 def test_every_case_of_a_switch_is_met() -> None:
-    types = Counter(int(value.type) for value in drawn(from_schema(Icmp), 500))
+    types = Counter(int(value.type) for value in draw_many(from_schema(Icmp), 500))
     assert all(types[case] >= 2 for case in (0, 3, 5, 8, 9, 11, 12, 13, 17))
     assert sum(type_ > 18 for type_ in types.elements()) > 12
-    assert all(value.type == 9 for value in drawn(from_schema(Icmp, fixed={"type": 9}), 20))
+    assert all(value.type == 9 for value in draw_many(from_schema(Icmp, fixed={"type": 9}), 20))
 
 
 def test_free_fields_take_their_full_range() -> None:
@@ -85,9 +69,9 @@ def test_free_fields_take_their_full_range() -> None:
 
 
 def test_faults_give_derived_fields_values_of_their_own() -> None:
-    plain = drawn(from_schema(Tcp), 60)
+    plain = draw_many(from_schema(Tcp), 60)
     # Examples depend on each other: at a chance of 1 in 4, 24 seeds gave 2 to 26 of 60, 8 seeds 29 to 81 of 300.
-    spoilt = drawn(from_schema(Tcp, faults=True), 300)
+    spoilt = draw_many(from_schema(Tcp, faults=True), 300)
     assert all("hdr_len=AUTO" in repr(value) for value in plain)
     assert 10 <= sum("hdr_len=AUTO" not in repr(value) for value in spoilt) <= 200
 
@@ -117,7 +101,7 @@ def test_a_fixed_field_that_is_none_is_refused() -> None:
 def kinds_of_damage(header: type[Header], count: int) -> Counter[type[Exception] | None]:
     """Count what the damaged bytes of `header` do to its parser."""
     kinds: Counter[type[Exception] | None] = Counter()
-    for case in drawn(damaged(header), count):
+    for case in draw_many(damaged(header), count):
         try:
             header.parse(case.data)
         except WireError as error:

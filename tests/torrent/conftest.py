@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,12 @@ def heard(path: Path) -> Heard:
 def swarm(request: pytest.FixtureRequest) -> Heard:
     """Return one of the project's own swarms."""
     return heard(SWARMS / f"{request.param}.pcap.zst")
+
+
+@pytest.fixture
+def swarms() -> Callable[[str], Heard]:
+    """Return what gives one of the project's own swarms by its name."""
+    return lambda name: heard(SWARMS / f"{name}.pcap.zst")
 
 
 @pytest.fixture

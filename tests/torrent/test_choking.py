@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import random
+from itertools import chain
 from typing import Any
 
 import jsonschema
+import pytest
 
+import pktlab
+from pktlab.flows.stream_table import Stream
 from pktlab.jsontext import json_schema
 from pktlab.torrent.choke_picture import choke_picture
 from pktlab.torrent.choking import choking_of
+from pktlab.torrent.connection import PeerConnection
+from pktlab.torrent.events import Message
 from pktlab.torrent.ledger import Ledger, Type
 from pktlab.torrent.periods import infer_period
 from pktlab.torrent.rarest import rarest_of
 from pktlab.torrent.report import choking_document, rarest_document
 from pktlab.torrent.swarm import Torrent
+
+from .conftest import SWARMS
 
 S = 1_000_000_000
 BLOCK = 1 << 14
@@ -53,6 +61,32 @@ def test_each_choke_that_libtorrent_sent_is_heard_soon(trading: Any) -> None:
                 ]
                 delays.append(min(later, default=5.0))
     assert sum(delay < 2.1 for delay in delays) >= 0.98 * len(delays)
+
+
+@pytest.mark.parametrize("name", ["tcp", "trading"])
+def test_no_earlier_frame_carries_a_choke(name: str) -> None:
+    """What libtorrent's log says it sent up to 2 s before was in its queue: the wire has it where we say, not before.
+
+    The log of who receives it agrees, see above.
+    """
+    path = SWARMS / f"{name}.pcap.zst"
+    said: dict[tuple[int, str], list[Message]] = {}
+    connections: dict[Stream, PeerConnection] = {}
+    for stream, event in chain.from_iterable(pktlab.open(path).streams()):
+        for one in connections.setdefault(stream, PeerConnection()).hear(event):
+            if isinstance(one, Message) and one.type in (Type.choke, Type.unchoke):
+                said.setdefault((stream.number, stream.sender(one.way).src), []).append(one)
+    names = "tcp.stream", "ip.src", "tcp.seq", "tcp.len"
+    table = pktlab.open(path).table(*names)
+    first: dict[tuple[int, str, int], int] = {}
+    for frame, (number, src, seq, length) in enumerate(zip(*(table[name].to_list() for name in names), strict=True), 1):
+        for one in said.get((number, src), ()) if length else ():
+            if seq - 1 < one.offset + one.size <= seq - 1 + length:
+                first.setdefault((number, src, one.offset), frame)
+    found = [(one, first[*key, one.offset]) for key, own in said.items() for one in own]
+    assert len(found) > 40
+    assert all(frame <= one.frame for one, frame in found)
+    assert sum(frame == one.frame for one, frame in found) >= 0.95 * len(found)  # the others came out of order
 
 
 def test_the_ten_and_the_thirty_seconds_of_the_shipped_swarm(trading: Any) -> None:

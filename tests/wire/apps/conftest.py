@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 import subprocess
 import xml.etree.ElementTree as ET
@@ -32,14 +31,14 @@ Place = tuple[str, int, int, str]
 def captures_with(corpus: Path) -> Captures:
     """Return a function that gives the smallest whole captures with a protocol in them."""
     parquet = pytest.importorskip("pyarrow.parquet")
-    table: dict[str, list[Any]] = parquet.read_table(
-        corpus / "tshark-4.0.17.parquet", columns=["path", "frame.protocols"]
-    ).to_pydict()
+    table = parquet.read_table(corpus / "tshark-4.0.17.parquet", columns=["path", "frame.protocols"])
+    alike: dict[str, list[Any]] = table.group_by(table.column_names).aggregate([([], "count_all")]).to_pydict()
     frames: dict[str, Counter[str]] = defaultdict(Counter)
-    sizes = Counter(table["path"])
-    for path, protocols in zip(table["path"], table["frame.protocols"], strict=True):
+    sizes: Counter[str] = Counter()
+    for path, protocols, count in zip(alike["path"], alike["frame.protocols"], alike["count_all"], strict=True):
+        sizes[path] += count
         for protocol in set((protocols or "").split(":")):
-            frames[protocol][path] += 1
+            frames[protocol][path] += count
 
     def captures(protocol: str, count: int) -> list[Path]:
         found = sorted(frames[protocol], key=lambda path: (sizes[path], path))
@@ -56,16 +55,10 @@ def tshark() -> Tshark:
 
     def ask(path: Path, protocol: str) -> Iterator[tuple[int, list[Place]]]:
         options = [part for one in PREFERENCES for part in ("-o", one)]
-        command = ["tshark", "-n", "-r", str(path), "-Y", protocol, "-T", "pdml", *options]
+        command = ["tshark", "-n", "-r", str(path), "-Y", protocol, "-T", "pdml", "-J", protocol, *options]
         done = subprocess.run(command, capture_output=True, check=False, timeout=120)
-        parser = ET.XMLPullParser(["end"])
-        source = io.BytesIO(done.stdout)
-        while chunk := source.read(1 << 16):
-            parser.feed(chunk)
-            for _, element in parser.read_events():
-                if isinstance(element, ET.Element) and element.tag == "packet":
-                    yield places_of(element)
-                    element.clear()
+        for element in ET.fromstring(done.stdout):
+            yield places_of(element)
 
     return ask
 

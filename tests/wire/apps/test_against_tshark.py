@@ -8,14 +8,25 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import islice
+from pathlib import Path
 
 import pytest
 
 import pktlab
+from pktlab.capture import canonical_link_type
 
+from ...agreement.capfiles import Packet as Bytes
+from ...agreement.capfiles import write_pcapng
 from .conftest import Captures, Place, Tshark, ours
 
 Reasons = dict[str, str]
+
+ODD = "http-evader"
+"""Captures that were made so that no two programs read them alike."""
+MOST_PACKETS = 1500
+"""Of a capture."""
+PARTS = 16
 
 IN_QUERIES = "tshark shows it in responses only"
 GOES_ON = "the record or message goes on in the next segment: tshark, told not to reassemble, then shows less"
@@ -90,24 +101,24 @@ def explained(name: str, reasons: Reasons) -> bool:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_fields_and_bytes(protocol: str, captures_with: Captures, tshark: Tshark) -> None:
+def test_fields_and_bytes(protocol: str, captures_with: Captures, tshark: Tshark, tmp_path: Path) -> None:
     prefix, count, more, less = PROTOCOLS[protocol]
+    paths = [path for path in captures_with(protocol, count) if ODD not in str(path)]
+    packets = [(path.name, packet) for path in paths for packet in islice(pktlab.open(path), MOST_PACKETS)]
+    together = tmp_path / "together.pcapng"  # one run of tshark for all
+    write_pcapng(together, [Bytes(canonical_link_type(one.link_type), one.data, one.length) for _, one in packets])
     same, unexplained = 0, []
-    for path in captures_with(protocol, count):
-        if "http-evader" in str(path):
-            continue  # made so that no two programs read them alike
-        packets = list(pktlab.open(path))[:1500]
-        for number, fields in tshark(path, protocol):
-            if not 0 < number <= len(packets) or packets[number - 1].cap_len < packets[number - 1].length:
-                continue
-            packet = packets[number - 1]
-            mine = Counter(plain(ours(packet, prefix)))
-            names = {name for name, *_ in mine}
-            theirs = Counter(one for one in plain(fields) if one[0] in names)
-            same += (mine & theirs).total()
-            wrong = [one for one in mine - theirs if not explained(one[0], more)]
-            wrong += [one for one in theirs - mine if not explained(one[0], less)]
-            unexplained += [(path.name, number, one) for one in wrong]
+    for number, fields in tshark(together, protocol):
+        name, packet = packets[number - 1]
+        if packet.cap_len < packet.length:
+            continue
+        mine = Counter(plain(ours(packet, prefix)))
+        names = {field for field, *_ in mine}
+        theirs = Counter(one for one in plain(fields) if one[0] in names)
+        same += (mine & theirs).total()
+        wrong = [one for one in mine - theirs if not explained(one[0], more)]
+        wrong += [one for one in theirs - mine if not explained(one[0], less)]
+        unexplained += [(name, packet.number, one) for one in wrong]
     assert unexplained == []
     assert same > 100
 
@@ -118,10 +129,10 @@ APPS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.thorough) for part in range(1, 8))])
+@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.thorough) for part in range(1, PARTS))])
 def test_no_port_makes_a_packet_of_the_corpus_malformed(part: int, captures_with: Captures) -> None:
     found: Counter[str] = Counter()
-    for path in captures_with("udp", 10**6)[part::8] + captures_with("tcp", 10**6)[part::8]:
+    for path in captures_with("udp", 10**6)[part::PARTS] + captures_with("tcp", 10**6)[part::PARTS]:
         for packet in pktlab.open(path):
             found.update(layer.protocol for layer in packet.layers)
             whole = packet.cap_len == packet.length and all(layer.overrun is None for layer in packet.layers)
