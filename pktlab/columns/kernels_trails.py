@@ -9,14 +9,29 @@ from __future__ import annotations
 import numpy as np
 
 from pktlab.columns.compiled import inlined
-from pktlab.columns.kernels_bits import address_of, load64, reversed_bytes
+from pktlab.columns.kernels_bits import address_of, load64, prefetch, reversed_bytes
 from pktlab.columns.kernels_sums import judged_sum
 
-__all__ = ["COMPARE", "HITS", "PAYLOAD", "SAMPLED", "STEP", "TAIL", "TRAIL", "TRAILS", "VARIABLE", "WANTED", "retraced"]
+__all__ = [
+    "COMPARE",
+    "HITS",
+    "PAYLOAD",
+    "SAMPLED",
+    "STEP",
+    "TAIL",
+    "TOGETHER",
+    "TRAIL",
+    "TRAILS",
+    "VARIABLE",
+    "WANTED",
+    "retrace",
+]
 
 TRAILS, SAMPLED, WANTED, HITS = range(4)
 """Places in `known`: trails, samples taken and wanted of the window, packets that went along a trail."""
 TAIL, PAYLOAD = 1, 2  # what a variable is
+TOGETHER = 256
+"""Packets that are told apart before any is taken along its trail: their heads stay in the processor's second cache."""
 TRAIL = np.dtype(
     [
         ("kind", "i4"),  # of the first header
@@ -25,6 +40,9 @@ TRAIL = np.dtype(
         ("step_first", "i4"),
         ("step_last", "i4"),
         ("extent", "i8"),  # bytes from the start of the packet that it reads
+        ("offset", "i8"),  # the first word that is compared, as COMPARE
+        ("mask", "u8"),
+        ("value", "u8"),
     ]
 )
 """A way through headers: where it starts, what bytes have to be, what is then to be done."""
@@ -76,83 +94,146 @@ VARIABLE = np.dtype(
 
 
 @inlined
-def _fits(base, end, tables, reach, step_first, step_last, steps, variables, ends):
-    """Tell whether the lengths and the numbers that differ are such that the way stays the same; fill `ends`.
-
-    base : address of the packet; end : where it ends, from there
-    ends : int64, shape (2, steps), out: where each header ends, and what belongs to it
-    """
-    for place in range(step_first, step_last):
-        step = steps[place]
-        behind, payload = step.pos + step.header_len, step.constant
-        for one in range(step.variable_first, step.variable_last):
-            variable = variables[one]
-            word = load64(base + variable.offset)
-            if not variable.little:
-                word = reversed_bytes(word)
-            value = (np.int64(word >> np.uint64(variable.shift)) & variable.mask) * variable.factor
-            if value < variable.least or value > variable.most:
-                return False
-            if 0 <= value < variable.size and reach[tables[variable.table + value]] & step.pending:
-                return False
-            if variable.role == TAIL:
-                behind += value
-            elif variable.role == PAYLOAD:
-                payload += value
-        if behind > end:
-            return False
-        if step.absent < 0 and load64(base + step.pos + step.sum_at) & np.uint64(0xFFFF) == 0:
-            return False
-        if step.bounded:
-            payload += step.header * (behind - step.pos)
-            if payload < 0 or payload > end - behind:
-                return False
-            end = behind + payload
-        ends[0, place - step_first], ends[1, place - step_first] = behind, end
-    return True
+def _found(base, room, kind, trails, compares, ranks, known):
+    """Return the first trail whose bytes a packet has, or -1; `room` is how many it has, `base` its address."""
+    for rank in range(known[TRAILS]):
+        trail = trails[ranks[rank]]
+        if trail.kind != kind or trail.extent > room:
+            continue
+        differs = load64(base + trail.offset) & trail.mask ^ trail.value
+        if differs:
+            continue
+        for place in range(trail.compare_first, trail.compare_last):
+            differs |= load64(base + compares[place].offset) & compares[place].mask ^ compares[place].value
+        if differs == 0:
+            found = np.int64(ranks[rank])
+            if rank:
+                ranks[rank], ranks[rank - 1] = ranks[rank - 1], ranks[rank]
+            return found
+    return np.int64(-1)
 
 
 @inlined
-def retraced(
-    data, packet, start, end, flags, kind, tables, reach,
-    trails, compares, steps, variables, ranks, known, ends,
-    places, payloads, verdicts, found, expected, codes,
-):  # fmt: skip
-    """Take a packet along the first trail that it fits, and tell whether there was one; as `kernels_walk.walk`.
+def _measure(step, variables, tables, reach, bases, ends, behind, loads, wrong, size):
+    """Find where the headers of a step and what belongs to them end; what does not fit is marked in `wrong`.
 
-    start, end : of the packet in `data`; kind : of its first header
+    ends : where what belongs to the header before ends, and out: to this one; behind : out: where this one does
     """
-    base = address_of(data) + start
-    taken = np.int64(-1)
-    for rank in range(known[TRAILS]):
-        trail = trails[ranks[rank]]
-        if trail.kind != kind or start + trail.extent > end:
+    for row in range(size):
+        behind[row], loads[row] = step.pos + step.header_len, step.constant
+    for place in range(step.variable_first, step.variable_last):
+        one = variables[place]
+        offset, shift, mask, factor = one.offset, np.uint64(one.shift), one.mask, one.factor
+        least, most, little, role, pending = one.least, one.most, one.little, one.role, step.pending
+        table, table_len = one.table, one.size
+        sums = behind if role == TAIL else loads
+        for row in range(size):
+            word = load64(bases[row] + offset)
+            value = (np.int64((word if little else reversed_bytes(word)) >> shift) & mask) * factor
+            wrong[row] |= np.int64(value < least) | np.int64(value > most)
+            if role:
+                sums[row] += value
+            elif 0 <= value < table_len:
+                wrong[row] |= reach[tables[table + value]] & pending
+    for row in range(size):
+        end, start = ends[row], behind[row]
+        wrong[row] |= np.int64(start > end)
+        if step.bounded:
+            payload = loads[row] + step.header * (start - step.pos)
+            wrong[row] |= np.int64(payload < 0) | np.int64(payload > end - start)
+            ends[row] = start + payload
+        if step.absent < 0:
+            wrong[row] |= np.int64(load64(bases[row] + step.pos + step.sum_at) & np.uint64(0xFFFF) == 0)
+
+
+@inlined
+def _note(step, bases, packets, flags, ends, behind, wrong, size, places, payloads, verdicts, found, expected, codes):
+    """Note where the headers of a step are, and judge their checksums."""
+    if step.slot >= 0:
+        where, sizes, pos = places[step.slot], payloads[step.slot], step.pos
+        for row in range(size):
+            if wrong[row] == 0:
+                where[packets[row]], sizes[packets[row]] = pos, ends[row] - behind[row]
+    if step.judged < 0:
+        return
+    told, stored, right_sums, given = verdicts[step.judged], found[step.judged], expected[step.judged], np.int64(0)
+    for row in range(size):
+        if wrong[row]:
             continue
-        differs = np.uint64(0)
-        for place in range(trail.compare_first, trail.compare_last):
-            differs |= load64(base + compares[place].offset) & compares[place].mask ^ compares[place].value
-        if differs == 0 and _fits(
-            base, end - start, tables, reach, trail.step_first, trail.step_last, steps, variables, ends
-        ):
-            taken = np.int64(ranks[rank])
-            if rank:
-                ranks[rank], ranks[rank - 1] = ranks[rank - 1], ranks[rank]
-            break
-    if taken < 0:
-        return False
-    first = trails[taken].step_first
-    for place in range(first, trails[taken].step_last):
-        step = steps[place]
-        header_end, behind = ends[0, place - first], ends[1, place - first]
-        if step.slot >= 0:
-            places[step.slot, packet], payloads[step.slot, packet] = step.pos, behind - header_end
-        if step.judged >= 0:
-            field = np.int64(reversed_bytes(load64(base + step.pos + step.sum_at)) >> np.uint64(48))
-            verdict, right = step.absent, np.int64(0)
-            if field or not verdict:
-                stop = header_end if step.sum_header else behind
-                verdict, right = judged_sum(base, step, step, step.pos, stop, step.address_at, step.proto, flags)
-            verdicts[step.judged, packet], found[step.judged, packet] = verdict, field
-            expected[step.judged, packet] = right
-            codes[step.judged] |= 1 << verdict
-    return True
+        base, packet = bases[row], packets[row]
+        field = np.int64(reversed_bytes(load64(base + step.pos + step.sum_at)) >> np.uint64(48))
+        verdict, right = step.absent, np.int64(0)
+        if field or not verdict:
+            stop = behind[row] if step.sum_header else ends[row]
+            flag = np.int64(flags[packet])
+            verdict, right = judged_sum(base, step, step, step.pos, stop, step.address_at, step.proto, flag)
+        told[packet], stored[packet], right_sums[packet] = verdict, field, right
+        given |= 1 << verdict
+    codes[step.judged] |= given
+
+
+@inlined
+def retrace(
+    data, starts, captured, lengths, links, fcs, flags, count, firsts, tables, reach, rest,
+    trails, compares, steps, variables, ranks, known, waiting, members, ends,
+    places, payloads, status, verdicts, found, expected, codes,
+):  # fmt: skip
+    """Take packets along the ways that are known; return how many there are besides, in `rest`.
+
+    Those on the same trail take each step together: what the arrays say of it is read once. See `kernels_walk.walk`.
+    """
+    left, address = 0, address_of(data)
+    chain, bases, packets, loads, wrong = members[0], members[1], members[2], members[3], members[4]
+    rooms, order = members[5], members[6]
+    for first in range(0, count, chain.size):
+        for row in range(min(chain.size, count - first)):
+            prefetch(address + starts[first + row])
+            prefetch(address + starts[first + row] + 63)
+        for row in range(min(chain.size, count - first)):
+            packet = first + row
+            pos = starts[packet]
+            end = pos + captured[packet]
+            if fcs[packet] > 0:
+                end = max(pos, end - fcs[packet])
+            kind = np.int64(firsts[links[packet]])
+            if kind < 0:
+                kind = np.int64(tables[-kind + (data[pos] >> 4)]) if pos < end else np.int64(0)
+            trail = np.int64(-1)
+            if captured[packet] >= lengths[packet]:
+                trail = _found(address + pos, end - pos, kind, trails, compares, ranks, known)
+            if trail < 0:
+                rest[left] = packet
+                left += 1
+            else:
+                chain[row], rooms[row], waiting[trail] = waiting[trail], end - pos, row
+        for trail in range(known[TRAILS]):
+            row, size = np.int64(waiting[trail]), 0
+            waiting[trail] = -1
+            while row >= 0:
+                packets[size], bases[size], wrong[size] = first + row, address + starts[first + row], 0
+                order[size] = rooms[row]
+                size += 1
+                row = chain[row]
+            if size == 0:
+                continue
+            step_first, step_last = trails[trail].step_first, trails[trail].step_last
+            for place in range(step_first, step_last):
+                at = 2 * (place - step_first)
+                before, behind, behind_all = order if at == 0 else ends[at - 1], ends[at], ends[at + 1]
+                for row in range(size):
+                    behind_all[row] = before[row]
+                _measure(steps[place], variables, tables, reach, bases, behind_all, behind, loads, wrong, size)
+            for row in range(size):
+                if wrong[row]:
+                    rest[left] = packets[row]
+                    left += 1
+                else:
+                    status[packets[row]] = 0
+            for place in range(step_first, step_last):
+                at = 2 * (place - step_first)
+                _note(
+                    steps[place], bases, packets, flags, ends[at + 1], ends[at], wrong, size,
+                    places, payloads, verdicts, found, expected, codes,
+                )  # fmt: skip
+    known[HITS] += count - left
+    return left

@@ -14,7 +14,7 @@ import numpy as np
 from pktlab.columns.compiled import inlined, kernel
 from pktlab.columns.kernels_bits import address_of, load64, reversed_bytes
 from pktlab.columns.kernels_sums import ABSENT, UNVERIFIED, judged_sum
-from pktlab.columns.kernels_trails import HITS, SAMPLED, TRAILS, WANTED, retraced
+from pktlab.columns.kernels_trails import SAMPLED, WANTED, retrace
 
 __all__ = ["DEPTH", "EXACT", "LANE", "LANES", "ZERO", "is_compiled", "walk"]
 
@@ -61,7 +61,7 @@ def walk(
     heads, fields, sums, tests, branches, lookups, own, tables,
     here, deep, reach, slots, judged, need, every, pieces,
     lanes, numbers, order, told, waiting, turns, rest, paths,
-    trails, compares, steps, variables, ranks, known, ends, samples,
+    trails, compares, steps, variables, ranks, known, marks, members, ends, samples,
     places, payloads, status, verdicts, found, expected, codes,
 ):  # fmt: skip
     """Walk `count` packets from header to header, as far as something is needed; judge checksums on the way.
@@ -91,9 +91,9 @@ def walk(
     group, rows, movers = order[0], order[1], order[2]
     failed, follower, doubt = told[0], told[1], told[2]
     turn = last = 0
-    left = _retrace(
+    left = retrace(
         data, starts, captured, lengths, links, fcs, flags, count, firsts, tables, reach, rest,
-        trails, compares, steps, variables, ranks, known, ends,
+        trails, compares, steps, variables, ranks, known, marks, members, ends,
         places, payloads, status, verdicts, found, expected, codes,
     )  # fmt: skip
     for first in range(0, left, lanes.size):
@@ -128,35 +128,6 @@ def walk(
             last = _send(movers, size, lanes, reach, waiting, turns, last)
         if known[SAMPLED] < known[WANTED]:
             _sample(lanes, min(lanes.size, left - first), status, paths, known, samples)
-
-
-@inlined
-def _retrace(
-    data, starts, captured, lengths, links, fcs, flags, count, firsts, tables, reach, rest,
-    trails, compares, steps, variables, ranks, known, ends,
-    places, payloads, status, verdicts, found, expected, codes,
-):  # fmt: skip
-    """Take packets along the ways that are known; return how many there are besides, in `rest`."""
-    left = 0
-    for packet in range(count):
-        pos = starts[packet]
-        end = pos + captured[packet]
-        if fcs[packet] > 0:
-            end = max(pos, end - fcs[packet])
-        kind = np.int64(firsts[links[packet]])
-        if kind < 0:
-            kind = np.int64(tables[-kind + (data[pos] >> 4)]) if pos < end else np.int64(0)
-        if known[TRAILS] and captured[packet] >= lengths[packet] and retraced(
-            data, packet, pos, end, flags[packet], kind, tables, reach,
-            trails, compares, steps, variables, ranks, known, ends,
-            places, payloads, verdicts, found, expected, codes,
-        ):  # fmt: skip
-            status[packet] = 0
-        else:
-            rest[left] = packet
-            left += 1
-    known[HITS] += count - left
-    return left
 
 
 @inlined

@@ -52,8 +52,8 @@ class Trails:
     """The trails that are known for a plan.
 
     arrays : what `kernels_walk.walk` takes: trails, compares, steps, variables, ranks (uint8, which trail is tried
-        first), known (int64), ends (room to work in), samples (int32: packet, headers, then kind, place and length of
-        each)
+        first), known (int64), marks, members and ends (room to work in), samples (int32: packet, headers, then kind,
+        place and length of each)
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -66,7 +66,8 @@ class Trails:
         self._samples = np.zeros((_SAMPLES, 2 + 3 * DEPTH), np.int32)
         self.arrays = (
             self._trails, self._compares, self._steps, self._variables, np.arange(_MOST, dtype=np.uint8), self.known,
-            np.zeros((2, DEPTH), np.int64), self._samples,
+            np.full(_MOST, -1, np.int32), np.zeros((7, kernel.TOGETHER), np.int64),
+            np.zeros((2 * DEPTH, kernel.TOGETHER), np.int64), self._samples,
         )  # fmt: skip
         self._seen: set[bytes] = set()
         self._tries = self._packets = 0
@@ -98,7 +99,7 @@ class Trails:
             return
         self._seen.add(key)
         first = self._ends()
-        rows = list(zip(self._tables(), first, (made.compares, made.variables, made.steps), strict=True))
+        rows = list(zip(self._tables(), first, (made.compares[:-1], made.variables, made.steps), strict=True))
         if any(at + len(more) > len(table) for table, at, more in rows) or self.known[kernel.TRAILS] == _MOST:
             self._tries = _TRIES
             return
@@ -110,8 +111,8 @@ class Trails:
                 table[place] = tuple(row[name] for name in table.dtype.names or ())
         compare_first, _, step_first = first
         self._trails[self.known[kernel.TRAILS]] = (
-            made.kind, compare_first, compare_first + len(made.compares), step_first, step_first + len(made.steps),
-            made.extent,
+            made.kind, compare_first, compare_first + len(made.compares) - 1, step_first,
+            step_first + len(made.steps), made.extent, *made.compares[-1].values(),
         )  # fmt: skip
         self.known[kernel.TRAILS] += 1
 
@@ -163,7 +164,7 @@ class _Maker:
                 self.steps.append({**_NOTHING, "pos": pos, "header_len": int(head["size"])})
             else:
                 self._add(head, kind, pos, header_len, is_last)
-        self.compares = list(self._merged())
+        self.compares = list(self._merged()) or [dict.fromkeys(kernel.COMPARE.names or (), 0)]
 
     def _add(self, head: Any, kind: int, pos: int, header_len: int, is_last: bool) -> None:
         plan, first, before = self.plan, len(self.variables), self._pending
