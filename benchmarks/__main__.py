@@ -1,10 +1,10 @@
 """Time pktlab against its peers, and print ratios taken within this run.
 
-Throughput over a big capture is in `throughput`, start-up in `startup`. Here stands exact dissection of the same
-packets, already in memory, in one process and one thread. Scapy builds its packet tree without byte ranges; dpkt reads
-headers without options, ranges or any check. The packets are those of pcaps/first-light.pcapng and, with
-PKTLAB_CORPUS, of some real captures. Rounds of the contestants alternate, so that a machine that slows down slows all
-of them; the best round of each counts.
+Throughput over a big capture is in `throughput`, start-up in `startup`, swarms of BitTorrent in `swarms`. Here stands
+exact dissection of the same packets, already in memory, in one process and one thread. Scapy builds its packet tree
+without byte ranges; dpkt reads headers without options, ranges or any check. The packets are those of
+pcaps/first-light.pcapng and, with PKTLAB_CORPUS, of some real captures. Rounds of the contestants alternate, so that a
+machine that slows down slows all of them; the best round of each counts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import startup
+from benchmarks import startup, swarms
 from benchmarks.throughput import compare
 from pktlab.capture import open_capture
 from pktlab.wire import dissect
@@ -85,6 +85,7 @@ def main() -> None:
     if not given.quick:
         dissection()
         startup.compare()
+        swarms.compare(folder=given.folder)
 
 
 if __name__ == "__main__":

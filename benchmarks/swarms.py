@@ -28,7 +28,7 @@ from pktlab.wire.ethernet import Ethernet
 from pktlab.wire.ipv4 import Ip
 from pktlab.wire.tcp import Tcp
 
-TIMES, CONNECTIONS = 8, 28_000
+TIMES, RUNS, CONNECTIONS = 8, 3, 28_000
 GAP_S = 60
 """Time between a swarm and its copy."""
 ETHERNET_LEN, THIRD_OCTETS = 14, (14, 18)
@@ -116,8 +116,8 @@ def timed(command: list[str]) -> Took:
     return Took(time.perf_counter() - started, used.ru_utime + used.ru_stime, used.ru_maxrss / 1000)
 
 
-def compare(paths: dict[str, Path], runs: int) -> None:
-    """Print what both take of each capture, and the slope between `plain` and its copies."""
+def table(paths: dict[str, Path], runs: int) -> None:
+    """Print what both take of each capture, and the slope between the first two."""
     commands = {
         "pktlab": [sys.executable, "-m", "pktlab_cli", "bt", "swarm"],
         "tshark": ["tshark", "-Y", "bittorrent", "-r"],
@@ -139,28 +139,32 @@ def compare(paths: dict[str, Path], runs: int) -> None:
     ratios = [least["tshark", name].wall / least["pktlab", name].wall for name in paths]
     slope = [slopes["tshark"][at] / slopes["pktlab"][at] for at in (0, 1)]
     cells = "".join(f"{one:>30.2f}" for one in ratios)
-    print(f"{'tshark takes so many times as long':34}{cells}{'{:.2f} ({:.2f})'.format(*slope):>18}")
+    print(f"{'tshark takes so many times as long':34}{cells}{'{:.2f} ({:.2f})'.format(*slope):>18}\n")
+
+
+def compare(times: int = TIMES, runs: int = RUNS, folder: Path | None = None) -> None:
+    """Print the table, if tshark and the captures are there."""
+    source = Path(os.environ.get("PKTLAB_SWARMS", "")) / "plain.pcap.zst"
+    if not source.is_file() or shutil.which("tshark") is None:
+        print("swarms: needs tshark, and PKTLAB_SWARMS with plain.pcap.zst in it\n")
+        return
+    with tempfile.TemporaryDirectory(dir=folder) as made:
+        plain, long, short = (Path(made) / f"{name}.pcap" for name in ("plain", "long", "short"))
+        repeated(source, plain, 1)
+        repeated(source, long, times)
+        short_connections(short, CONNECTIONS)
+        timed([sys.executable, "-m", "pktlab_cli", "bt", "swarm", str(plain)])  # compiles what it needs
+        table({"plain": plain, f"plain, {times} times": long, f"{CONNECTIONS:,} connections": short}, runs)
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.swarms", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--times", type=int, default=TIMES, help=f"how often the long file has `plain` ({TIMES})")
-    parser.add_argument("--runs", type=int, default=3, help="the least of so many runs counts (3)")
+    parser.add_argument("--runs", type=int, default=RUNS, help=f"the least of so many runs counts ({RUNS})")
     parser.add_argument("--folder", type=Path, help="where captures are written and removed again")
     given = parser.parse_args()
-    source = Path(os.environ.get("PKTLAB_SWARMS", "")) / "plain.pcap.zst"
-    if not source.is_file() or shutil.which("tshark") is None:
-        raise SystemExit("this needs tshark, and PKTLAB_SWARMS with plain.pcap.zst in it")
-    with tempfile.TemporaryDirectory(dir=given.folder) as made:
-        paths = {"plain": Path(made) / "plain.pcap", f"plain, {given.times} times": Path(made) / "long.pcap",
-                 f"{CONNECTIONS:,} connections": Path(made) / "short.pcap"}  # fmt: skip
-        plain, long, short = paths.values()
-        repeated(source, plain, 1)
-        repeated(source, long, given.times)
-        short_connections(short, CONNECTIONS)
-        timed([sys.executable, "-m", "pktlab_cli", "bt", "swarm", str(plain)])  # compiles what it needs
-        compare(paths, given.runs)
+    compare(given.times, given.runs, given.folder)
 
 
 if __name__ == "__main__":

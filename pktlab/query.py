@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from pktlab.api import Capture
 from pktlab.api import open as open_capture
+from pktlab.capture.source import open_source
 from pktlab.columns.arrow import schema_of, to_batch
 from pktlab.columns.cells import DEFAULTS, wanted
 from pktlab.columns.registry import registry
@@ -105,10 +106,11 @@ def _check(files: Sequence[Path], names: Sequence[str]) -> None:
     import pyarrow.parquet as pq
 
     for file in files:
+        open_source(file)[1].close()  # which says in our words why it cannot be
         try:
             held = pq.read_schema(file).names
-        except (OSError, pa.ArrowException) as error:
-            raise CaptureError(f"{file}: {str(error).splitlines()[0]}") from None
+        except (OSError, pa.ArrowException):
+            raise CaptureError(f"{file}: is no Parquet file, or a damaged one") from None
         lacking = [name for name in names if name not in held]
         if lacking:
             raise QueryError(f"{file} has no column {lacking[0]}; export it with -e {lacking[0]}")

@@ -106,6 +106,7 @@ class Together:
         self._out = memoryview(out)  # type: ignore[arg-type]
         self.told = self.told[: rules[kernel.TOLD]]
         self._states = self.ways.tolist()
+        self._rows = self._held[: rules[kernel.ROW]].tolist()
 
     # ---- events out
 
@@ -166,5 +167,5 @@ class Together:
 
     def _waiting(self, row: int) -> Iterator[Piece]:
         while row:
-            start, stop, place, frame, row = self._held[row].tolist()
+            start, stop, place, frame, row = self._rows[row]
             yield Piece(start, stop, bytes(self._view(place, stop - start)), frame)

@@ -36,7 +36,7 @@ class FlowKey(NamedTuple):
     @property
     def conversation(self) -> FlowKey:
         """The same key for both directions: the smaller of the two."""
-        return min(self, self.reversed())
+        return self if (self.src, self.srcport) <= (self.dst, self.dstport) else self.reversed()
 
     def __str__(self) -> str:
         return f"{self.protocol} {_end(self.src, self.srcport)} → {_end(self.dst, self.dstport)}"

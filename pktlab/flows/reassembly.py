@@ -30,14 +30,13 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import Literal, NamedTuple
 
-from pktlab.flows.streams import Begin, Buffer, Data, End, Event, Gap, Overlap, Why
+from pktlab.flows.assembly import MAX_HELD, Assembly
+from pktlab.flows.streams import Begin, Buffer, Data, Event, Gap, Overlap, Why
 from pktlab.flows.tcp_way import WINDOW, WORD, Piece, Way
 from pktlab.wire.tcp import TcpFlags
 
 __all__ = ["MAX_HELD", "Reassembly", "Segment"]
 
-MAX_HELD = 8 << 20
-"""Bytes of a way that wait at most: more than Linux lets a connection have under way (tcp_rmem, 6 MiB)."""
 _SYN, _FIN, _RESET = TcpFlags.syn.mask, TcpFlags.fin.mask, TcpFlags.reset.mask
 _start, _stop = itemgetter(0), itemgetter(1)
 
@@ -62,7 +61,7 @@ class Segment(NamedTuple):
     time_ns: int
 
 
-class Reassembly:
+class Reassembly(Assembly[Way]):
     """A connection, both ways.
 
     Parameters
@@ -92,16 +91,6 @@ class Reassembly:
         self.max_held = max_held
         self.ways = (Way(), Way())
 
-    @property
-    def held_len(self) -> int:
-        """How much memory takes what waits, roughly, bytes."""
-        return self.ways[0].held_len + self.ways[1].held_len
-
-    @property
-    def is_over(self) -> bool:
-        """Whether both ways have ended."""
-        return self.ways[0].over is not None and self.ways[1].over is not None
-
     def add(self, segment: Segment) -> list[Event]:
         """Take a segment; return what it tells, in order."""
         way, seq, ack, flags, data, missing, frame, now = segment
@@ -127,21 +116,6 @@ class Reassembly:
             self._finish(segment, seq + length + missing, events)
         if other.held or (other.fin is not None and other.over is None):
             self._settle(1 - way, frame, now, events)
-        return events
-
-    def end(self, why: Why = Why.open, frame: int = 0, time_ns: int = 0) -> list[Event]:
-        """Return what there is to tell when nothing more comes."""
-        events: list[Event] = []
-        self._close((0, 1), why, frame, time_ns, events)
-        return events
-
-    def relieve(self, frame: int, time_ns: int) -> list[Event]:
-        """Give up the hole that most waits behind; return what that tells, nothing if nothing waits."""
-        events: list[Event] = []
-        way = int(self.ways[1].held_len > self.ways[0].held_len)
-        if self.ways[way].held:
-            self._skip(way, Why.memory, frame, time_ns, events)
-            self._drain(way, frame, time_ns, events)
         return events
 
     # ---- the beginning
@@ -195,7 +169,6 @@ class Reassembly:
         self._settle(way, frame, now, events)
         while mine.held_len > self.max_held:
             self._skip(way, Why.memory, frame, now, events)
-            self._drain(way, frame, now, events)
 
     def _hold(self, way: int, piece: Piece, now: int, events: list[Event]) -> None:
         """Put a piece among those that wait; of bytes that are there already the policy says which stay."""
@@ -250,7 +223,6 @@ class Reassembly:
             return
         while mine.held:
             self._skip(way, Why.jump, segment.frame, segment.time_ns, events)
-            self._drain(way, segment.frame, segment.time_ns, events)
         mine.begin_at(before.seq)
         events.append(Gap(way, mine.next, None, Why.jump, before.frame, segment.time_ns))
         for one in (before, segment):
@@ -265,7 +237,6 @@ class Reassembly:
             self._drain(way, frame, now, events)
         while mine.held and mine.held[0].start <= mine.acknowledged:
             self._skip(way, Why.acknowledged, frame, now, events)
-            self._drain(way, frame, now, events)
         if mine.fin is not None and mine.over is None and not mine.held:
             if mine.fin < mine.acknowledged:
                 self._miss(way, mine.fin - mine.next, Why.acknowledged, frame, now, events)
@@ -289,9 +260,14 @@ class Reassembly:
             del mine.held[:done]
 
     def _skip(self, way: int, why: Why, frame: int, now: int, events: list[Event]) -> None:
-        """Give up the first hole."""
         mine = self.ways[way]
         self._miss(way, mine.held[0].start - mine.next, why, frame, now, events)
+        self._drain(way, frame, now, events)
+
+    def _miss_end(self, way: int, frame: int, now: int, events: list[Event]) -> None:
+        behind = self.ways[way].acknowledged - self.ways[way].next
+        if behind > 1:  # one may be a FIN that was not captured
+            self._miss(way, behind, Why.acknowledged, frame, now, events)
 
     def _miss(self, way: int, length: int, why: Why, frame: int, now: int, events: list[Event]) -> None:
         if length > 0:
@@ -306,24 +282,3 @@ class Reassembly:
         if 0 <= ahead <= WINDOW and mine.fin is None:
             mine.fin = mine.next + ahead
             self._settle(segment.way, segment.frame, segment.time_ns, events)
-
-    def _over(self, way: int, why: Why, frame: int, now: int, events: list[Event]) -> None:
-        mine = self.ways[way]
-        mine.over = why
-        events.append(End(way, mine.next, why, frame, now))
-
-    def _close(self, ways: Sequence[int], reason: Why, at: int, moment: int, events: list[Event]) -> None:
-        """End ways: what waits is given out, and what the receiver has behind it is missing."""
-        for way in ways:
-            mine, why, frame, now = self.ways[way], reason, at, moment
-            if mine.reset is not None and mine.over is None:
-                why, (frame, now) = Why.reset, mine.reset
-            while mine.held:
-                self._skip(way, mine.over or why, frame, now, events)
-                self._drain(way, frame, now, events)
-            if not mine.is_begun or mine.over is not None:
-                continue
-            behind = mine.acknowledged - mine.next
-            if behind > 1:  # one may be a FIN that was not captured
-                self._miss(way, behind, Why.acknowledged, frame, now, events)
-            self._over(way, why, frame, now, events)

@@ -10,10 +10,11 @@ import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple
 
+from pktlab.flows.assembly import MAX_HELD, Assembly
 from pktlab.flows.keys import FlowKey
-from pktlab.flows.reassembly import MAX_HELD, Policy, Reassembly, Segment
+from pktlab.flows.reassembly import Policy, Reassembly, Segment
 from pktlab.flows.streams import Event, Why
 
 __all__ = ["MAX_BYTES", "MAX_STREAMS", "Held", "Stream", "StreamTable", "TcpStream", "Told"]
@@ -23,20 +24,6 @@ MAX_STREAMS = 1 << 16
 MAX_BYTES = 64 << 20
 """Bytes that wait for their turn in all of them together."""
 _log = logging.getLogger(__name__)
-
-
-class Connection(Protocol):
-    """What puts a stream together."""
-
-    @property
-    def held_len(self) -> int:
-        """How much memory takes what waits, roughly, bytes."""
-
-    def end(self, why: Why = ..., frame: int = ..., time_ns: int = ...) -> list[Event]:
-        """Return what there is to tell when nothing more comes."""
-
-    def relieve(self, frame: int, time_ns: int) -> list[Event]:
-        """Give up a hole that something waits behind."""
 
 
 @dataclass(eq=False, slots=True)
@@ -50,7 +37,7 @@ class Stream:
     protocol: str
     number: int
     key: FlowKey
-    connection: Connection
+    connection: Assembly[Any]
     held_len: int = 0  # of it, that the table has counted
 
     def way_of(self, key: FlowKey) -> int:
@@ -156,7 +143,8 @@ class StreamTable:
     def open(self, number: int, key: FlowKey, frame: int, time_ns: int) -> tuple[TcpStream, list[Told]]:
         """Return a new stream, whose first packet goes as `key` says, and what is told of those that end for it."""
         told: list[Told] = []
-        before = self._latest.get(key.conversation)
+        ends = key.conversation
+        before = self._latest.get(ends)
         if before is not None and before in self._streams:
             told += self._close(self._streams[before], Why.restart, frame, time_ns)
         elif len(self._streams) >= self.max_streams:
@@ -165,7 +153,7 @@ class StreamTable:
             self.evicted += 1
             told += self._close(next(iter(self._streams.values())), Why.open, frame, time_ns)
         stream = self._streams[number] = TcpStream("tcp", number, key, self.new_connection())
-        self._latest[key.conversation] = number
+        self._latest[ends] = number
         return stream, told
 
     def new_connection(self) -> Reassembly:
@@ -199,6 +187,7 @@ class StreamTable:
         told = [Told(stream, event) for event in stream.connection.end(why, frame, time_ns)]
         told += self._held.count(stream, frame, time_ns)
         del self._streams[stream.number]
-        if self._latest.get(stream.key.conversation) == stream.number:
-            del self._latest[stream.key.conversation]
+        ends = stream.key.conversation
+        if self._latest.get(ends) == stream.number:
+            del self._latest[ends]
         return told

@@ -18,8 +18,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pktlab.flows.reassembly import MAX_HELD
-from pktlab.flows.streams import Begin, Data, End, Event, Gap, Why, held_cost
+from pktlab.flows.assembly import MAX_HELD, Assembly
+from pktlab.flows.streams import Begin, Data, Event, Gap, Why, held_cost
 from pktlab.wire.apps.bittorrent.utp import DATA, FIN, RESET, SYN, WINDOW_MAX, Utp, Utp0, extensions_end
 
 __all__ = ["UtpConnection", "UtpPacket", "may_be_utp", "read_utp"]
@@ -88,15 +88,15 @@ class _Piece(NamedTuple):
 class _Way:
     """What is known of one way.
 
-    next : number of the packet that is next; offset : where its bytes stand in the stream
+    seq : number of the packet that is next; next : where its bytes stand in the stream
     ack : the last acknowledgment number of the other side, -1 without one; fin : number of the FIN
     """
 
-    __slots__ = ("ack", "fin", "held", "held_len", "is_begun", "is_first", "next", "offset", "over", "reset")
+    __slots__ = ("ack", "fin", "held", "held_len", "is_begun", "is_first", "next", "over", "reset", "seq")
 
     def __init__(self) -> None:
         self.is_begun = self.is_first = False
-        self.next = self.offset = self.held_len = 0
+        self.seq = self.next = self.held_len = 0
         self.ack = -1
         self.fin: int | None = None
         self.over: Why | None = None
@@ -105,10 +105,10 @@ class _Way:
 
     def ahead(self, number: int) -> int:
         """Return how far ahead of the next packet a number is; below 0 if it is behind."""
-        return ((number - self.next + _HALF) & _WORD) - _HALF
+        return ((number - self.seq + _HALF) & _WORD) - _HALF
 
 
-class UtpConnection:
+class UtpConnection(Assembly[_Way]):
     """A connection, both ways; way 0 is that of the side that sent the first packet that was seen.
 
     max_held : bytes of a way that wait, at most
@@ -128,16 +128,6 @@ class UtpConnection:
         self.max_held = max_held
         self.ways = (_Way(), _Way())
 
-    @property
-    def held_len(self) -> int:
-        """How much memory takes what waits, roughly, bytes."""
-        return self.ways[0].held_len + self.ways[1].held_len
-
-    @property
-    def is_over(self) -> bool:
-        """Whether both ways have ended."""
-        return all((one.over or one.reset) is not None for one in self.ways)
-
     def add(self, way: int, packet: UtpPacket) -> list[Event]:
         """Take a packet of a way; return what it tells, in order."""
         mine, other = self.ways[way], self.ways[1 - way]
@@ -156,20 +146,6 @@ class UtpConnection:
             self._settle(one, packet.frame, packet.time_ns, events)
         return events
 
-    def end(self, why: Why = Why.open, frame: int = 0, time_ns: int = 0) -> list[Event]:
-        """Return what there is to tell when nothing more comes."""
-        events: list[Event] = []
-        self._close((0, 1), why, frame, time_ns, events)
-        return events
-
-    def relieve(self, frame: int, time_ns: int) -> list[Event]:
-        """Give up the hole that most waits behind; return what that tells, nothing if nothing waits."""
-        events: list[Event] = []
-        way = int(self.ways[1].held_len > self.ways[0].held_len)
-        if self.ways[way].held:
-            self._skip(way, Why.memory, frame, time_ns, events)
-        return events
-
     def _begin(self, way: int, packet: UtpPacket, events: list[Event]) -> None:
         """Begin ways: at a SYN, or with what the first packets say of both sides' numbers."""
         mine, other = self.ways[way], self.ways[1 - way]
@@ -184,8 +160,8 @@ class UtpConnection:
 
     def _open(self, way: int, seq: int, packet: UtpPacket, is_first: bool, events: list[Event]) -> None:
         mine = self.ways[way]
-        mine.is_begun, mine.is_first, mine.next = True, is_first, seq & _WORD
-        events.append(Begin(way, mine.offset, is_first, packet.frame, packet.time_ns))
+        mine.is_begun, mine.is_first, mine.seq = True, is_first, seq & _WORD
+        events.append(Begin(way, mine.next, is_first, packet.frame, packet.time_ns))
 
     def _place(self, way: int, packet: UtpPacket, events: list[Event]) -> None:
         mine = self.ways[way]
@@ -206,15 +182,15 @@ class UtpConnection:
         """Give out the next packet."""
         mine, size = self.ways[way], len(piece.data)
         if size:
-            events.append(Data(way, mine.offset, piece.data, (piece.frame,), (size,), (now,)))
+            events.append(Data(way, mine.next, piece.data, (piece.frame,), (size,), (now,)))
         if piece.missing:
-            events.append(Gap(way, mine.offset + size, piece.missing, Why.cut, piece.frame, now))
-        mine.offset += size + piece.missing
-        mine.next = mine.next + 1 & _WORD
+            events.append(Gap(way, mine.next + size, piece.missing, Why.cut, piece.frame, now))
+        mine.next += size + piece.missing
+        mine.seq = mine.seq + 1 & _WORD
 
     def _drain(self, way: int, now: int, events: list[Event]) -> None:
         mine = self.ways[way]
-        while (piece := mine.held.pop(mine.next, None)) is not None:
+        while (piece := mine.held.pop(mine.seq, None)) is not None:
             mine.held_len -= held_cost(len(piece.data))
             self._tell(way, piece, now, events)
 
@@ -229,30 +205,20 @@ class UtpConnection:
             if 0 < mine.ahead(mine.fin) <= mine.ahead(mine.ack) <= WINDOW and mine.ack >= 0:
                 self._miss(way, mine.fin, Why.acknowledged, frame, now, events)
             if mine.ahead(mine.fin) <= 0:
-                mine.over = Why.fin
-                events.append(End(way, mine.offset, Why.fin, frame, now))
+                self._over(way, Why.fin, frame, now, events)
 
     def _skip(self, way: int, why: Why, frame: int, now: int, events: list[Event]) -> None:
-        """Give up the first hole."""
         mine = self.ways[way]
         self._miss(way, min(mine.held, key=mine.ahead), why, frame, now, events)
         self._drain(way, now, events)
 
     def _miss(self, way: int, number: int, why: Why, frame: int, now: int, events: list[Event]) -> None:
         mine = self.ways[way]
-        if mine.next != number:
-            events.append(Gap(way, mine.offset, None, why, frame, now))
-            mine.next = number
+        if mine.seq != number:
+            events.append(Gap(way, mine.next, None, why, frame, now))
+            mine.seq = number
 
-    def _close(self, ways: tuple[int, ...], reason: Why, at: int, moment: int, events: list[Event]) -> None:
-        for way in ways:
-            mine, why, frame, now = self.ways[way], reason, at, moment
-            if mine.reset is not None and mine.over is None:
-                why, (frame, now) = Why.reset, mine.reset
-            while mine.held:
-                self._skip(way, mine.over or why, frame, now, events)
-            if mine.is_begun and mine.over is None:
-                if mine.ack >= 0 and 0 <= mine.ahead(mine.ack) <= WINDOW and mine.fin is None:
-                    self._miss(way, mine.ack + 1 & _WORD, Why.acknowledged, frame, now, events)
-                mine.over = why
-                events.append(End(way, mine.offset, why, frame, now))
+    def _miss_end(self, way: int, frame: int, now: int, events: list[Event]) -> None:
+        mine = self.ways[way]
+        if mine.ack >= 0 and 0 <= mine.ahead(mine.ack) <= WINDOW and mine.fin is None:
+            self._miss(way, mine.ack + 1 & _WORD, Why.acknowledged, frame, now, events)

@@ -11,8 +11,8 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pktlab.flows.assembly import MAX_HELD
 from pktlab.flows.keys import FlowKey
-from pktlab.flows.reassembly import MAX_HELD
 from pktlab.flows.stream_table import MAX_BYTES, Held, Stream, Told
 from pktlab.flows.streams import Why
 from pktlab.flows.utp import UtpConnection, UtpPacket

@@ -30,7 +30,7 @@ from pktlab.flows.streams import Begin, Data, End, Event, Gap, Why
 from pktlab.torrent.events import Broken, Entered, Entry, KeyExchange, Message, PeerEvent, Violation
 from pktlab.torrent.exchange import Flights
 from pktlab.torrent.reading import WayReader
-from pktlab.torrent.side import EXTENDED, Geometry, Side, faults, take, take_piece
+from pktlab.torrent.side import EXTENDED, USUAL, Geometry, Side, faults, take, take_piece, take_usual
 from pktlab.wire.apps.bittorrent.framing import PIECE, frames
 from pktlab.wire.header import Header
 
@@ -85,7 +85,7 @@ class PeerConnection:
     @property
     def is_bittorrent(self) -> bool:
         """Whether messages were found on either way."""
-        return any(side.entered is not None for side in self.sides)
+        return self.sides[0].entered is not None or self.sides[1].entered is not None
 
     @property
     def info_hash(self) -> bytes:
@@ -174,10 +174,13 @@ class PeerConnection:
             mine, other = self.sides[one.way], self.sides[1 - one.way]
             if type(one) is Message:
                 way, kind, fields, _, raw, offset, frame, time_ns = one
-                if kind == EXTENDED:
-                    one = one._replace(extension=other.extensions.get(raw[5], "") if raw[5] else "handshake")
-                wrong = faults(mine, other, kind, fields, raw)
-                take(mine, other, kind, fields, raw, time_ns)
+                if kind in USUAL:
+                    wrong = take_usual(mine, other, kind, fields, len(raw), time_ns)
+                else:
+                    if kind == EXTENDED:
+                        one = one._replace(extension=other.extensions.get(raw[5], "") if raw[5] else "handshake")
+                    wrong = faults(mine, other, kind, fields, raw)
+                    take(mine, other, kind, fields, raw, time_ns)
                 yield one
                 for rule, why in wrong:
                     yield Violation(way, rule, why, offset, frame, time_ns)

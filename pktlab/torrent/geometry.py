@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from pktlab.torrent.contents import Metainfo
 from pktlab.torrent.ledger import Ledger, Type
 
@@ -14,8 +16,7 @@ MAX_PIECES = 1 << 22
 """Numbers of pieces that are believed; a torrent of a million pieces is a very large one."""
 MAX_PIECE_LEN = 1 << 26
 """Bytes of a piece that are believed; clients make none of more than 16 MiB by themselves."""
-SEVERAL = -1
-NAMING = frozenset({Type.have, Type.request, Type.piece})
+NAMING = [Type.have, Type.request, Type.piece]
 
 
 @dataclass(frozen=True)
@@ -64,26 +65,27 @@ class Geometry:
 
         A number of a piece counts that stands in a bitfield, or that two connections name: one alone may be a lie.
         """
-        ends: dict[int, int] = {}
-        named: dict[int, int] = {}  # piece -> the connection that named it, or `SEVERAL`
-        room, most, is_told = 0, -1, False
-        for said in ledger.said():
-            if said.type in NAMING and said.piece < MAX_PIECES:
-                first = named.setdefault(said.piece, said.link)
-                if first != said.link or said.type == Type.piece:
-                    named[said.piece] = SEVERAL
-                if said.type != Type.have and said.begin + said.length <= MAX_PIECE_LEN:
-                    ends[said.piece] = max(ends.get(said.piece, 0), said.begin + said.length)
-            elif said.type == Type.bitfield:
-                octets = ledger.bitfields[said.piece]
-                room, is_told = max(room, 8 * len(octets)), True
-                most = max(most, _last(octets))
-            elif said.type == Type.have_all:
-                is_told = True
-        likely = [one for one, link in named.items() if link == SEVERAL and (not room or one < room)]
-        most = max([most, *likely])
-        piece_length = max((ends[one] for one in ends if one <= most), default=0)
-        return cls(most + 1 if is_told and most >= 0 else None, piece_length, ends.get(most, piece_length))
+        told = ledger.columns()
+        octets = [ledger.bitfields[number] for number in told.pieces[told.types == Type.bitfield].tolist()]
+        room = max((8 * len(one) for one in octets), default=0)
+        naming = np.isin(told.types, NAMING) & (told.pieces < MAX_PIECES)
+        pieces, place = np.unique(told.pieces[naming], return_inverse=True)
+        kinds, links = told.types[naming], told.links[naming]
+        stops = (told.begins + told.lengths)[naming] * (kinds != Type.have)
+        first, last, ends = (
+            np.full(len(pieces), np.iinfo(np.int64).max),
+            np.full(len(pieces), -1),
+            np.zeros(len(pieces), np.int64),
+        )
+        np.minimum.at(first, place, links)
+        np.maximum.at(last, place, np.where(kinds == Type.piece, np.iinfo(np.int64).max, links))
+        np.maximum.at(ends, place, np.where(stops <= MAX_PIECE_LEN, stops, 0))
+        likely = pieces[(first < last) & ((pieces < room) | (room == 0))]
+        most = max([-1, *map(_last, octets), *likely[-1:].tolist()])
+        is_told = bool(octets) or bool(np.any(told.types == Type.have_all))
+        piece_length = int(ends[pieces <= most].max(initial=0))
+        last_length = int(ends[pieces == most].max(initial=0)) or piece_length
+        return cls(most + 1 if is_told and most >= 0 else None, piece_length, last_length)
 
 
 def _last(octets: bytes) -> int:

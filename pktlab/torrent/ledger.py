@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Address", "Ledger", "Link", "Said", "Type", "ones"]
+__all__ = ["Address", "Columns", "Ledger", "Link", "Said", "Type", "ones"]
 
 Address = tuple[str, int]
 """An IP address as text, and a port."""
@@ -59,6 +59,18 @@ class Said(NamedTuple):
     piece: int = 0
     begin: int = 0
     length: int = 0
+
+
+class Columns(NamedTuple):
+    """Messages as arrays of int64; each as of `Said`."""
+
+    times: Any
+    links: Any
+    ways: Any
+    types: Any
+    pieces: Any
+    begins: Any
+    lengths: Any
 
 
 @dataclass(eq=False)
@@ -150,6 +162,13 @@ class Ledger:
         self.say(time_ns, link, way, Type.bitfield, len(self.bitfields))
         self.bitfields.append(octets)
 
+    def columns(self) -> Columns:
+        """Return all messages as they were written down."""
+        heads = np.array(self._heads, np.uint64).astype(np.int64)
+        pieces, begins, lengths = (np.array(one, np.int64) for one in self._blocks)
+        times = np.array(self._times, np.int64)
+        return Columns(times, heads >> 16, heads >> 8 & 0xFF, heads & 0xFF, pieces, begins, lengths)
+
     def absorb(self, other: Ledger) -> None:
         """Take over all that another ledger has, whose links get the next numbers here."""
         first = len(self.links)
@@ -174,16 +193,12 @@ class Ledger:
 
     def said(self) -> Iterator[Said]:
         """Yield all messages in the order of time; those of one moment as they were written down."""
-        times = np.array(self._times, np.int64)
-        heads = np.array(self._heads, np.uint64).astype(np.int64)
-        blocks = [np.array(one, np.int64) for one in self._blocks]
+        columns = self.columns()
         if self._order is None:
-            self._order = np.argsort(times, kind="stable")
-        for at in range(0, len(times), _AT_ONCE):
+            self._order = np.argsort(columns.times, kind="stable")
+        for at in range(0, len(self), _AT_ONCE):
             chosen = self._order[at : at + _AT_ONCE]
-            head = heads[chosen]
-            columns = [times[chosen], head >> 16, head >> 8 & 0xFF, head & 0xFF, *(one[chosen] for one in blocks)]
-            yield from map(Said, *(column.tolist() for column in columns))
+            yield from map(Said, *(column[chosen].tolist() for column in columns))
 
 
 def ones(octets: bytes) -> list[int]:

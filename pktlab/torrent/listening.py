@@ -189,19 +189,20 @@ class _Conversation:
 
     def _time(self, time_ns: int) -> None:
         self.opened_ns = self.opened_ns or time_ns
-        self.closed_ns = max(self.closed_ns, time_ns)
+        if time_ns > self.closed_ns:
+            self.closed_ns = time_ns
 
     def _message(self, told: Message) -> None:
         """Write a message down."""
-        kind, raw = told.type, told.raw
+        _, kind, fields, _, raw, _, _, _ = told
         if kind == PIECE:
-            piece, begin = told.fields
+            piece, begin = fields
             self._say(told, kind, piece, begin, len(raw) - PIECE_HEAD_LEN)
             if self.listener.block is not None:
                 torrent = self.nickname if self.ledger is None else self.ledger.info_hash
                 self.listener.block(torrent, told.time_ns, piece, begin, raw[PIECE_HEAD_LEN:])
         elif kind in TOLD:
-            self._say(told, kind, *told.fields)
+            self._say(told, kind, *fields)
         elif kind == BITFIELD:
             self._say(told, kind, bytes(raw[MESSAGE_HEAD_LEN:]))
         elif kind == EXTENDED:

@@ -295,8 +295,7 @@ class WayReader:
 
     def _mark(self, event: Data) -> None:
         """Note which frames bring which bytes, and when."""
-        offset = event.offset
-        self._stops += [offset + stop for stop in event.stops]
+        self._stops += map(event.offset.__add__, event.stops)
         self._frames += event.frames
         self._times += event.times_ns
 

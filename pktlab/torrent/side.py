@@ -17,7 +17,7 @@ from pktlab.wire.apps.bittorrent.framing import HANDSHAKE, REQUEST_MAX
 from pktlab.wire.apps.bittorrent.peer import MESSAGES
 from pktlab.wire.bencode import read_lax
 
-__all__ = ["UPGRADE", "Block", "Geometry", "Side", "faults", "take", "take_piece"]
+__all__ = ["UPGRADE", "USUAL", "Block", "Geometry", "Side", "faults", "take", "take_piece", "take_usual"]
 
 UPGRADE = 7, 0x10
 """The reserved bit of who shares a torrent of both versions: it may be answered with the hash of version 2 (BEP 52)."""
@@ -39,7 +39,8 @@ _OPENERS = frozenset((BITFIELD, HAVE_ALL, HAVE_NONE))
 _OF_FAST = frozenset((SUGGEST, HAVE_ALL, HAVE_NONE, REJECT, FAST))
 _OF_PIECE = frozenset((HAVE, REQUEST, PIECE, CANCEL, SUGGEST, REJECT, FAST))
 _OF_BLOCK = frozenset((REQUEST, PIECE, CANCEL, REJECT))
-_USUAL = _OF_PIECE - _OF_FAST
+USUAL = _OF_PIECE - _OF_FAST
+"""What nearly all messages are."""
 _BEFORE_OPENERS = frozenset((-1, 9, EXTENDED, FAST, SUGGEST))
 """What may stand in front of a bitfield: it says nothing of pieces that are there."""
 
@@ -125,7 +126,7 @@ def faults(mine: Side, other: Side, kind: int, fields: tuple[Any, ...], data: An
 
     kind, fields : as `framing.Frame` has them; data : all bytes of the message
     """
-    if kind in _USUAL:  # as most are
+    if kind in USUAL:
         return _of_piece(mine, other, kind, fields, len(data))
     return list(_faults(mine, other, kind, fields, data))
 
@@ -181,7 +182,7 @@ def _of_piece(
         return ()
     found: list[tuple[Rule, str]] = []
     begin, length = fields[1], size - 13 if kind == PIECE else fields[2]
-    whole = mine.geometry.size_of(index)
+    whole = mine.geometry.size_of(index) if mine.geometry.piece_length else None
     if not 0 < length <= REQUEST_MAX:
         found.append((Rule.block, f"a block of {length} bytes"))
     elif whole is not None and begin + length > whole:
@@ -213,12 +214,7 @@ def _of_extended(mine: Side, other: Side, data: Any) -> Iterator[tuple[Rule, str
 
 
 def take(mine: Side, other: Side, kind: int, fields: tuple[Any, ...], data: Any, now: int) -> None:
-    """Change what is known of both sides by a message of `mine`."""
-    if kind in _USUAL:
-        if fields[0] < MAX_PIECES:
-            take_piece(mine, other, kind, fields, len(data), now)
-        mine.has_opened = True
-        return
+    """Change what is known of both sides by a message of `mine` that is not in `USUAL`."""
     if kind == HANDSHAKE:
         mine.info_hash, mine.peer_id = fields
         mine.reserved = bytes(data[20:28])
@@ -263,6 +259,17 @@ def _take_opener(mine: Side, kind: int, data: Any) -> None:
         mine.pieces.fill_all(count)
     elif kind == HAVE_NONE:
         mine.pieces.fill(b"")
+
+
+def take_usual(
+    mine: Side, other: Side, kind: int, fields: tuple[Any, ...], size: int, now: int
+) -> Sequence[tuple[Rule, str]]:
+    """Return what a message in `USUAL`, of `size` bytes, is at odds with, and take it."""
+    wrong = _of_piece(mine, other, kind, fields, size)
+    if fields[0] < MAX_PIECES:
+        take_piece(mine, other, kind, fields, size, now)
+    mine.has_opened = True
+    return wrong
 
 
 def take_piece(mine: Side, other: Side, kind: int, fields: tuple[Any, ...], size: int, now: int) -> None:

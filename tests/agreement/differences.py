@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from pktlab.wire.ipv4 import OPTION_NAMES
+from pktlab.wire.loopback import NullType
 
 from .comparison import Outcome
 from .tshark import Answers
@@ -109,6 +110,10 @@ def _is_unfilled(outcome: Outcome, answers: Answers) -> bool:
 
 def _is_no_family(outcome: Outcome, answers: Answers) -> bool:
     return outcome.found.row.value_name(outcome.found.value) is None
+
+
+def _is_a_family(outcome: Outcome, answers: Answers) -> bool:
+    return isinstance(outcome.packet.layers[0].header, NullType) and "null.family" in answers
 
 
 def _is_broken(outcome: Outcome, answers: Answers) -> bool:
@@ -222,7 +227,7 @@ DIFFERENCES = (
         )
     ),
     Difference("null.type", "word", "tshark gives all four octets as its range"),
-    Difference("null.type", "absent", "tshark takes these for a family", lambda o, a: "null.family" in a),
+    Difference("*", "absent", "tshark takes the first four octets for a family, and reads no more", _is_a_family),
     Difference("*", "absent", IN_ERROR, _gave_up),
     Difference("eth.*", "absent", ISL, _is_isl),
     Difference("eth.len", "absent", "tshark takes a length of 0 for a type", lambda o, a: o.found.value == 0),

@@ -231,3 +231,17 @@ def test_importing_loads_nothing_slow():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a pipe grow")
+def test_a_pipe_holds_many_packets(tmp_path, samples):
+    import fcntl
+
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = threading.Thread(target=lambda: path.write_bytes(samples["pcapng-little"]))
+    writer.start()
+    with open_capture(path) as reader:
+        writer.join()
+        assert fcntl.fcntl(reader._file._file.fileno(), fcntl.F_GETPIPE_SZ) > 1 << 16
+        assert list(reader)

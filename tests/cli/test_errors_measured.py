@@ -57,7 +57,7 @@ def test_data_of_all_kinds(pktlab: Any, over: str, first_light: Path) -> None:
     ("arguments", "said"),
     [
         (["--model", "bits"], "there is no model 'bits'"), (["--size", "33"], "33 is odd"),
-        (["--plot", "a.gif"], "should end in .svg or .png"), (["--over", "/nowhere"], "/nowhere: No such file"),
+        (["--plot", "a.gif"], "should end in .svg or .png"), (["--over", "/nowhere"], "/nowhere: no such file"),
         (["--over", "README.md", "--size", "65534"], "errors in segments of 65,534 need 131,076"),
     ],
 )  # fmt: skip

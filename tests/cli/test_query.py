@@ -143,6 +143,13 @@ def test_exported_files_are_asked_alike(pktlab: Any, many: Path, tmp_path: Path)
     assert "has no column eth.src" in pktlab("query", path, "select eth.src from packets").err
 
 
+def test_what_is_no_exported_file_is_said_to_be_none(pktlab: Any, tmp_path: Path) -> None:
+    (tmp_path / "noise.parquet").write_bytes(b"PAR1" * 9)
+    for name, why in (("none", "no such file"), ("noise", "is no Parquet file, or a damaged one")):
+        path = tmp_path / f"{name}.parquet"
+        assert pktlab("query", path, "select 1 from packets") == (2, "", f"pktlab: {path}: {why}\n")
+
+
 class TestErrors:
     @pytest.mark.parametrize(
         ("query", "said"),

@@ -15,6 +15,7 @@ import numpy as np
 
 from pktlab.capture import open_capture
 from pktlab.columns import kernels
+from pktlab.columns import kernels_streams as kernel
 from pktlab.columns.batches import Columns
 from pktlab.columns.kernels_ring import lay_out
 from pktlab.columns.lines import LinePrinter
@@ -123,6 +124,29 @@ def ring(memory: Guarded) -> int:
     return count
 
 
+def streams(memory: Guarded, target: Guarded) -> int:
+    """Put streams together out of buffers that end anywhere, into ones of every length; return how many there were."""
+    count, carried = 0, np.zeros(kernel.PAD + 40, np.uint8)
+    places = [(0, 1), (1, 20), (21, 40), (70, 9), (61, 9), (20, 41), (79, 30), (-1, 5), (100, 1 << 40)]
+    lanes = np.zeros((kernel.LANE_LEN, len(places)), np.int64)
+    lanes[kernel.START], lanes[kernel.LENGTH] = np.array(places).T
+    lanes[kernel.SEQ] = lanes[kernel.START]
+    for first in range(len(places)):
+        own = np.ascontiguousarray(lanes[:, first:])
+        for length in range(200):
+            ways, held = np.zeros((2, kernel.WAY_LEN), np.int64), np.zeros((30, kernel.HELD_LEN), np.int64)
+            held[1] = 90, 130, -1, 1, 0
+            ways[0] = 1, 0, 0, 0, 0, 0, -1, -1, -1, 0, 0, 240, 1, 1
+            ways[1] = 0, 0, 0, 0, 0, 0, -1, -1, -1, 0, 0, 0, 0, 0
+            rules = np.array([2, 1, 4, 1 << 26, 1 << 20, 200, 1, 2, 0, 0, 1000], np.int64)
+            told, ends = np.zeros((300, kernel.TELL_LEN), np.int64), np.zeros((2, 1), np.int64)
+            data, out = memory.bytes[ROOM - length :], target.bytes[ROOM - 200 + length :]
+            stops = np.array([own.shape[1]])
+            kernel.put_together(data, carried, own, stops, ways, held, told, rules, ends, out)
+            count += 1
+    return count
+
+
 def main(what: str) -> None:
     """Run `what`: the kernels, or the proof that the guard bites."""
     memory = Guarded()
@@ -131,7 +155,12 @@ def main(what: str) -> None:
         return
     packets = [one for one in first_light() if len(one.data) < 200]
     ethernet = [one for one in packets if one.link_type == 1]
-    print(walk(memory, packets[:25] + mutants(5, 15)), index(memory, ethernet[:6]), ring(memory))
+    print(
+        walk(memory, packets[:25] + mutants(5, 15)),
+        index(memory, ethernet[:6]),
+        ring(memory),
+        streams(memory, Guarded()),
+    )
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ every_header = pytest.mark.parametrize("header", HEADERS, ids=lambda header: f"{
 
 @every_header
 def test_codec(header: type[Header]) -> None:
-    @settings(max_examples=15)
+    @settings(max_examples=10)
     @given(from_schema(header))
     def check(value: Header) -> None:
         check_codec(value)
@@ -26,7 +26,7 @@ def test_codec(header: type[Header]) -> None:
 
 @every_header
 def test_any_bytes_give_a_value_or_a_wire_error(header: type[Header]) -> None:
-    @settings(max_examples=25)
+    @settings(max_examples=15)
     @given(st.binary(max_size=120) | damaged(header).map(lambda case: case.data))
     def check(data: bytes) -> None:
         check_any_bytes(header, data)
@@ -36,7 +36,7 @@ def test_any_bytes_give_a_value_or_a_wire_error(header: type[Header]) -> None:
 
 @every_header
 def test_values_with_faults_build_and_parse_or_are_refused(header: type[Header]) -> None:
-    @settings(max_examples=15, suppress_health_check=list(HealthCheck))  # a fault in a length asks for much
+    @settings(max_examples=10, suppress_health_check=list(HealthCheck))  # a fault in a length asks for much
     @given(from_schema(header, faults=True))
     def check(value: Header) -> None:
         check_any_bytes(header, build(value))

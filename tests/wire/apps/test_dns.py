@@ -174,7 +174,7 @@ def plain(text: str) -> str:
 @pytest.mark.parametrize("protocol", ["dns", "mdns", "llmnr"])
 def test_names_and_records_are_those_that_dnspython_reads(protocol: str, captures_with: Captures) -> None:
     messages = records = same = 0
-    for path in captures_with(protocol, 120):
+    for path in captures_with(protocol, 60):
         for packet in pktlab.open(path):
             layer = packet.dissection.layer(protocol)
             if layer is None or layer.error is not None or isinstance(layer.header, DnsTcp) or layer.quoted:
