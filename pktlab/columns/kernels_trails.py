@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pktlab.columns.compiled import inlined
+from pktlab.columns.compiled import inlined, kernel
 from pktlab.columns.kernels_bits import address_of, load64, prefetch, reversed_bytes
 from pktlab.columns.kernels_sums import judged_sum
 
@@ -172,15 +172,17 @@ def _note(step, bases, packets, flags, ends, behind, wrong, size, places, payloa
     codes[step.judged] |= given
 
 
-@inlined
+@kernel
 def retrace(
     data, starts, captured, lengths, links, fcs, flags, count, firsts, tables, reach, rest,
     trails, compares, steps, variables, ranks, known, waiting, members, ends,
     places, payloads, status, verdicts, found, expected, codes,
 ):  # fmt: skip
-    """Take packets along the ways that are known; return how many there are besides, in `rest`.
+    """Take packets along the ways that are known; return how many there are besides, in `rest`, uint64.
 
-    Those on the same trail take each step together: what the arrays say of it is read once. See `kernels_walk.walk`.
+    Those on the same trail take each step together: what the arrays say of it is read once.
+
+    trails ... ends : `Trails.arrays`; all others as for `kernels_walk.walk`
     """
     left, address = 0, address_of(data)
     chain, bases, packets, loads, wrong = members[0], members[1], members[2], members[3], members[4]

@@ -14,7 +14,7 @@ import numpy as np
 from pktlab.columns.compiled import inlined, kernel
 from pktlab.columns.kernels_bits import address_of, load64, reversed_bytes
 from pktlab.columns.kernels_sums import ABSENT, UNVERIFIED, judged_sum
-from pktlab.columns.kernels_trails import SAMPLED, WANTED, retrace
+from pktlab.columns.kernels_trails import SAMPLED, WANTED
 
 __all__ = ["DEPTH", "EXACT", "LANE", "LANES", "ZERO", "is_compiled", "walk"]
 
@@ -57,21 +57,20 @@ DEPTH = 12
 
 @kernel
 def walk(
-    data, starts, captured, lengths, links, fcs, flags, count, firsts,
+    data, starts, captured, lengths, links, fcs, flags, rest, left, firsts,
     heads, fields, sums, tests, branches, lookups, own, tables,
     here, deep, reach, slots, judged, need, every, pieces,
-    lanes, numbers, order, told, waiting, turns, rest, paths,
-    trails, compares, steps, variables, ranks, known, marks, members, ends, samples,
+    lanes, numbers, order, told, waiting, turns, paths, known, samples,
     places, payloads, status, verdicts, found, expected, codes,
 ):  # fmt: skip
-    """Walk `count` packets from header to header, as far as something is needed; judge checksums on the way.
+    """Walk packets from header to header, as far as something is needed; judge checksums on the way.
 
-    Packets that go a way that is known are taken along it. Of the others, those that are at the same kind of header
-    take each step together: what the arrays say of the kind is read once.
+    Those that are at the same kind of header take each step together: what the arrays say of the kind is read once.
 
     Parameters
     ----------
     data : uint8; starts, captured, lengths, links, fcs, flags : one entry a packet, of `index_*`
+    rest, left : uint64, which packets, and how many
     firsts : int32, by link: the kind that packets start with, or the negative place of a table by version, or 0
     heads ... tables : `Rules.arrays`
     here, deep, reach : int64 bit masks by kind: what the query finds in its fixed places, may find in its tail, and
@@ -79,8 +78,8 @@ def walk(
     slots, judged : int32 by kind: row of `places` and of `verdicts`, or -1
     need : bits of all that the query wants; every : every occurrence, not only the first
     pieces : fragments go to the exact reader
-    lanes, numbers, order, told, waiting, turns, rest, paths : room to work in, see `scan.Walked`
-    trails ... samples : `Trails.arrays`
+    lanes, numbers, order, told, waiting, turns, paths : room to work in, see `scan.Walked`
+    known, samples : see `Trails`
     places : int32, shape (slots, packets): where the first header of a kind starts in its packet; given as -1
     payloads : int32, of the same shape: bytes behind that header that belong to it; where some are not there, ``~`` of
         those that are
@@ -91,11 +90,6 @@ def walk(
     group, rows, movers = order[0], order[1], order[2]
     failed, follower, doubt = told[0], told[1], told[2]
     turn = last = 0
-    left = retrace(
-        data, starts, captured, lengths, links, fcs, flags, count, firsts, tables, reach, rest,
-        trails, compares, steps, variables, ranks, known, marks, members, ends,
-        places, payloads, status, verdicts, found, expected, codes,
-    )  # fmt: skip
     for first in range(0, left, lanes.size):
         size = min(lanes.size, left - first)
         _begin(

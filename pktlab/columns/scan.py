@@ -6,17 +6,15 @@ and given out in order. Memory is the windows in use and does not grow with the 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import count, cycle
-from threading import Condition
+from itertools import cycle
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from pktlab.capture import CaptureReader
-from pktlab.columns import kernels, kernels_walk
+from pktlab.columns import kernels, kernels_trails, kernels_walk
+from pktlab.columns.crew import in_order
 from pktlab.columns.plan import Place, Plan
 from pktlab.columns.terms import bits_of
 from pktlab.columns.trails import Trails
@@ -68,11 +66,15 @@ class Walked:
         self._expected = np.zeros((sums, size), np.uint16)
         self.codes = np.zeros(sums, np.int64)
         self._trails = Trails(plan)
+        self._all, self._rest = np.arange(size, dtype=np.uint64), np.empty(size, np.uint64)
+        found = (self._places, self._payloads, self._status, self._verdicts, self._found, self._expected, self.codes)
+        self._retrace = kernels_trails.retrace.bound(
+            plan.rules.tables, plan.reach, self._rest, *self._trails.arrays, *found
+        )
         self._walk = kernels_walk.walk.bound(
             *plan.rules.arrays,
             plan.here, plan.deep, plan.reach, plan.slots, plan.judged, plan.need, plan.every, plan.pieces,
-            *_rooms(len(plan.rules.heads), size), *self._trails.arrays,
-            self._places, self._payloads, self._status, self._verdicts, self._found, self._expected, self.codes,
+            *_rooms(len(plan.rules.heads)), self._trails.known, self._trails.samples, *found,
         )  # fmt: skip
         self.window: Window
 
@@ -84,10 +86,11 @@ class Walked:
         self._verdicts[self.codes.nonzero()[0]] = 0
         self.codes[:] = 0
         self._trails.begin(window)
-        self._walk(
-            window.data, index.starts, index.captured, index.lengths, index.links, index.fcs, index.flags,
-            window.count, _firsts(plan, window.link_types),
-        )  # fmt: skip
+        packets = (window.data, index.starts, index.captured, index.lengths, index.links, index.fcs, index.flags)
+        firsts, rest, left = _firsts(plan, window.link_types), self._all, window.count
+        if self._trails.known[kernels_trails.TRAILS]:
+            rest, left = self._rest, self._retrace(*packets, window.count, firsts)
+        self._walk(*packets, rest, left, firsts)
         self._trails.learn(window)
 
     @property
@@ -179,20 +182,19 @@ class Walked:
         return values, origins >= 0
 
 
-def _rooms(kinds: int, packets: int) -> tuple[Array, ...]:
-    """Return what `kernels_walk.walk` works in, with so many kinds of headers and packets.
+def _rooms(kinds: int) -> tuple[Array, ...]:
+    """Return what `kernels_walk.walk` works in, with so many kinds of headers.
 
     lanes : LANE; numbers : int64, a line for each number of a header; order : uint64, which lanes are at the same kind
     of header, which of them are still with it, which go on; told : int64, by lane, what its numbers tell; waiting :
     int32 by kind, the first lane that is at such a header, or -1; turns : int32, a ring of the kinds that lanes wait
-    at; rest : uint64, packets that go no way that is known; paths : int32, by lane, the headers that it came to, of
-    each its kind, where it starts, its length
+    at; paths : int32, by lane, the headers that it came to, of each its kind, where it starts, its length
     """
     size, lines = kernels_walk.LANES, kernels_walk.ZERO + 1
     return (
         np.zeros(size, kernels_walk.LANE), np.zeros((lines, size), np.int64), np.zeros((3, size), np.uint64),
         np.zeros((3, size), np.int64), np.full(kinds, -1, np.int32), np.zeros(kinds + 1, np.int32),
-        np.zeros(packets, np.uint64), np.zeros((size, 3 * kernels_walk.DEPTH), np.int32),
+        np.zeros((size, 3 * kernels_walk.DEPTH), np.int32),
     )  # fmt: skip
 
 
@@ -239,32 +241,16 @@ class Scan(Generic[Result]):
         for window in Windows(self.reader, 0, *self.before, window_len=self.window_len):
             yield walked, self._run(walked, window)
 
-    def _side_by_side(self, ahead: int) -> Iterator[tuple[Walked, Result]]:
+    def _side_by_side(self, threads: int) -> Iterator[tuple[Walked, Result]]:
         """Yield windows that threads have read and worked on, each its own: the bytes are in its core's cache."""
-        windows = iter(Windows(self.reader, ahead, *self.before, window_len=self.window_len))
-        walked = cycle([Walked(self.plan, max_packets(self.window_len)) for _ in range(ahead + 1)])
-        gate, turns = Condition(), count()
-        turn = next(turns)
+        windows = Windows(self.reader, threads, *self.before, window_len=self.window_len)
+        walked = cycle([Walked(self.plan, max_packets(self.window_len)) for _ in range(threads + 1)])
 
-        def work(mine: int) -> tuple[Walked, Result] | None:
-            nonlocal turn
-            with gate:
-                gate.wait_for(lambda: turn == mine)
-                try:
-                    window, own = next(windows, None), next(walked)
-                finally:
-                    turn = next(turns)
-                    gate.notify_all()
-            return None if window is None else (own, self._run(own, window))
+        def work(both: tuple[Window, Walked]) -> tuple[Walked, Result]:
+            window, own = both
+            return own, self._run(own, window)
 
-        with ThreadPoolExecutor(ahead) as pool:
-            waiting = deque(pool.submit(work, mine) for mine in range(ahead))
-            for mine in count(ahead):
-                found = waiting.popleft().result()
-                if found is None:
-                    return
-                waiting.append(pool.submit(work, mine))
-                yield found
+        yield from in_order(zip(windows, walked, strict=False), work, threads=threads, most=threads + 1)
 
     def _run(self, walked: Walked, window: Window) -> Result:
         walked.run(window)

@@ -51,9 +51,10 @@ class _NoTrail(Exception):
 class Trails:
     """The trails that are known for a plan.
 
-    arrays : what `kernels_walk.walk` takes: trails, compares, steps, variables, ranks (uint8, which trail is tried
-        first), known (int64), marks, members and ends (room to work in), samples (int32: packet, headers, then kind,
-        place and length of each)
+    arrays : what `kernels_trails.retrace` takes: trails, compares, steps, variables, ranks (uint8, which trail is tried
+        first), known, waiting, members and ends (room to work in)
+    known : int64, see `kernels_trails`; samples : int32, paths that the walk tells: packet, headers, then kind, place
+        and length of each
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -63,11 +64,11 @@ class Trails:
         self._compares = np.zeros(_MOST_ROWS, kernel.COMPARE)
         self._steps = np.zeros(_MOST_ROWS, kernel.STEP)
         self._variables = np.zeros(_MOST_ROWS, kernel.VARIABLE)
-        self._samples = np.zeros((_SAMPLES, 2 + 3 * DEPTH), np.int32)
+        self.samples = np.zeros((_SAMPLES, 2 + 3 * DEPTH), np.int32)
         self.arrays = (
             self._trails, self._compares, self._steps, self._variables, np.arange(_MOST, dtype=np.uint8), self.known,
             np.full(_MOST, -1, np.int32), np.zeros((7, kernel.TOGETHER), np.int64),
-            np.zeros((2 * DEPTH, kernel.TOGETHER), np.int64), self._samples,
+            np.zeros((2 * DEPTH, kernel.TOGETHER), np.int64),
         )  # fmt: skip
         self._seen: set[bytes] = set()
         self._tries = self._packets = 0
@@ -83,7 +84,7 @@ class Trails:
         """Make trails of the paths that were told."""
         if self._packets > _ENOUGH and self.known[kernel.HITS] < _FEW * self._packets:
             self.known[kernel.TRAILS], self._tries = 0, _TRIES
-        for packet, depth, *path in self._samples[: self.known[kernel.SAMPLED]].tolist():
+        for packet, depth, *path in self.samples[: self.known[kernel.SAMPLED]].tolist():
             start = int(window.index.starts[packet])
             stop = start + int(window.index.captured[packet])
             self._tries += 1
