@@ -24,7 +24,8 @@ print(verdict_differences(data) + column_differences(data, NAMES) + [
     one for one, other in zip(lines, exact(io.BytesIO(data)), strict=True) if one != other
 ])
 packets = [one.dissection for one in pktlab.open("pcaps/first-light.pcapng")]
-print([(layer.header, layer.header and layer.header.summary()) for one in packets for layer in one.layers])
+headers = [layer.header for one in packets for layer in one.layers if layer.header]
+print([(one, "cut short" if one._error else one.summary()) for one in headers])
 """
 CHANGES = {
     "offset": ("udp.py", '    srcport: int = field(Int16ub, "Source Port")\n', ""),  # put back behind the other one
