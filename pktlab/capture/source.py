@@ -141,9 +141,9 @@ def open_source(source: Source) -> tuple[str, FileChunks]:
 def _widened(file: Readable) -> Readable:
     """Let a pipe hold more than 64 KiB, if it is one and the system can: what has come is then read in fewer turns."""
     if sys.platform == "linux" and isinstance(file, (io.FileIO, io.BufferedReader)):
-        import fcntl  # only Unix has it, and this module can be imported everywhere
+        with suppress(ImportError, OSError):  # it is no pipe, or more than this user may have
+            import fcntl
 
-        with suppress(OSError):  # it is no pipe, or more than this user may have
             fcntl.fcntl(file.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_LEN)
     return file
 

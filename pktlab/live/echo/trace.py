@@ -102,9 +102,10 @@ class Trace:
         while not self._is_over.is_set():
             if self._tap is not None:
                 select.select([self._tap], [], [], SLACK_NS / NS)
-                self._collect()
             self._is_over.wait(SLACK_NS / NS)
-            self._show_until(time.time_ns() - SLACK_NS)
+            until = time.time_ns() - SLACK_NS
+            self._collect()  # behind the time that is shown up to, however long this thread had to wait
+            self._show_until(until)
 
     def _collect(self) -> None:
         if self._tap is not None:
