@@ -29,31 +29,6 @@ def read_scapy(path: Path) -> None:
         Ether(data)
 
 
-def verify(path: Path, threads: int = 1) -> None:
-    """Judge every checksum with the bulk engine; what kernels leave alone the exact reader judges."""
-    import numpy as np
-
-    from pktlab.capture import open_capture
-    from pktlab.columns.batches import VERDICTS, ExactReader
-    from pktlab.columns.plan import plan_for
-    from pktlab.columns.rules import compile_rules
-    from pktlab.columns.scan import Scan, Walked
-
-    plan = plan_for(compile_rules(), sums=None, every=True)
-    exact, counts = ExactReader(), np.zeros((len(plan.protocols), len(VERDICTS)), np.int64)
-
-    def count(walked: Walked) -> list[object]:
-        known = ~walked.exact
-        return [np.bincount(codes[known], minlength=len(VERDICTS)) for codes in walked.verdicts]
-
-    for walked, counted in Scan(open_capture(path), plan, count, threads=threads):
-        counts += np.array(counted)
-        for place in np.flatnonzero(walked.exact):
-            for one in exact.packet(walked.window.record(int(place))).judgements:
-                counts[plan.protocols.index(one.protocol), VERDICTS.index(one.verdict)] += 1
-    print({name: row[1:].tolist() for name, row in zip(plan.protocols, counts, strict=True) if row.any()})
-
-
 def columns(path: Path, threads: int = 1) -> None:
     """Take ten fields of every packet into arrays; they are not printed."""
     from pktlab.capture import open_capture
@@ -65,5 +40,5 @@ def columns(path: Path, threads: int = 1) -> None:
 
 if __name__ == "__main__":
     what, file, *more = sys.argv[1:]
-    job = {"dpkt": read_dpkt, "scapy": read_scapy, "verify": verify, "columns": columns}[what]
+    job = {"dpkt": read_dpkt, "scapy": read_scapy, "columns": columns}[what]
     job(Path(file), *map(int, more))

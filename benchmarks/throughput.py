@@ -25,6 +25,7 @@ __all__ = ["compare"]
 CHECKS = [
     part for one in ("ip", "tcp", "udp") for part in ("-o", f"{one}.check_checksum:TRUE")
 ] + ["-o", "tcp.desegment_tcp_streams:FALSE", "-o", "ip.defragment:FALSE"]  # fmt: skip
+VERIFY = [sys.executable, "-m", "pktlab_cli", "checksum", "verify"]
 QUICK_S = 2.0
 """Runs are repeated until they took so long."""
 FAST_RUNS = 5
@@ -61,8 +62,8 @@ def tools(folder: Path) -> list[Tool]:
     mine = [sys.executable, "-m", "benchmarks.peers"]
     fields = [part for name in (*TEN, "ip.checksum.status", "tcp.checksum.status") for part in ("-e", name)]
     found = [
-        Tool("pktlab verify, 1 thread", [*mine, "verify", "{}", "1"]),
-        Tool("pktlab verify, 2 threads", [*mine, "verify", "{}", "2"]),
+        Tool("pktlab verify, 1 thread", [*VERIFY, "{}", "--threads", "1"]),
+        Tool("pktlab verify, 2 threads", [*VERIFY, "{}", "--threads", "2"]),
         Tool("pktlab columns, ten fields", [*mine, "columns", "{}", "1"]),
         Tool("pktlab dissect, text, 1 thread", [sys.executable, "-m", "pktlab_cli", "dissect", "{}", "--threads", "1"]),
         Tool("tshark, text", ["tshark", "-n", *CHECKS, "-r", "{}"], 0.04),
@@ -121,8 +122,8 @@ def _rate(packets: int, took: float) -> float:
 def table(block: captures.Block, folder: Path, size: int, runs: int) -> None:
     """Print the table for one capture."""
     captures.write(folder / "short.pcap", block, 1)
-    for what in ("verify", "columns"):  # kernels are compiled once, after installation
-        timed([sys.executable, "-m", "benchmarks.peers", what, str(folder / "short.pcap")], 1)
+    for command in (VERIFY, [sys.executable, "-m", "benchmarks.peers", "columns"]):  # kernels are compiled once
+        timed([*command, str(folder / "short.pcap")], 1)
     print(f"\n{block.name}: {block.packets} packets, repeated up to {size / 1e6:.0f} MB")
     print(f"{'':32}{'start-up, s':>12}{'packets/s':>14}{'per CPU s':>14}{'slower by':>12}{'in CPU':>10}")
     base = None
