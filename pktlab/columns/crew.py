@@ -8,6 +8,8 @@ from typing import Generic, TypeVar
 
 __all__ = ["in_order"]
 
+_PATIENCE_S = 1.0
+"""How long is waited for a helper in the end: one that compiles a kernel goes on by itself."""
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -35,7 +37,7 @@ def in_order(
     finally:
         crew.stop()
         for helper in helpers:
-            helper.join()
+            helper.join(_PATIENCE_S)
 
 
 class _Crew(Generic[Item, Result]):
@@ -45,7 +47,7 @@ class _Crew(Generic[Item, Result]):
         self.items, self.work, self.most = items, work, most
         self.gate, self.turn = Condition(), Lock()
         self.done: dict[int, Result] = {}
-        self.errors: dict[int, BaseException] = {}
+        self.errors: dict[int, Exception] = {}
         self.taken = self.freed = 0
         self.is_over = False
 
@@ -102,7 +104,7 @@ class _Crew(Generic[Item, Result]):
         place, item = mine
         try:
             result = self.work(item)
-        except BaseException as error:  # is raised where the result is asked for
+        except Exception as error:  # is raised where the result is asked for
             self._fail(place, error)
             return
         with self.gate:
@@ -119,7 +121,7 @@ class _Crew(Generic[Item, Result]):
         except StopIteration:
             self.stop()
             return None
-        except BaseException as error:  # is raised behind the results of what came before
+        except Exception as error:  # is raised behind the results of what came before
             with self.gate:
                 self.taken += 1
             self._fail(place, error)
@@ -128,7 +130,7 @@ class _Crew(Generic[Item, Result]):
             self.taken += 1
         return place, item
 
-    def _fail(self, place: int, error: BaseException) -> None:
+    def _fail(self, place: int, error: Exception) -> None:
         with self.gate:
             self.errors[place] = error
             self.is_over = True

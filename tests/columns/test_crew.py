@@ -67,3 +67,16 @@ def test_who_stops_early_leaves_no_thread() -> None:
     assert [next(results) for _ in range(3)] == [0, 1, 2]
     results.close()  # type: ignore[attr-defined]
     assert threading.active_count() == before
+
+
+def test_an_interruption_of_who_asks_comes_at_once() -> None:
+    def work(item: int) -> int:
+        if threading.current_thread() is threading.main_thread():
+            raise KeyboardInterrupt
+        time.sleep(0.01)
+        return item
+
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        list(in_order(iter(range(10**9)), work, threads=3, most=4))
+    assert threading.active_count() == before
