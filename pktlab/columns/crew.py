@@ -14,9 +14,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def in_order(
-    items: Iterator[Item], work: Callable[[Item], Result], *, threads: int, most: int
-) -> Iterator[Result]:  # fmt: skip
+def in_order(items: Iterator[Item], work: Callable[[Item], Result], *, threads: int, most: int) -> Iterator[Result]:
     """Yield ``work(item)`` for each of `items`, in their order.
 
     Parameters

@@ -14,8 +14,8 @@ import numpy as np
 from pktlab.columns.compiled import inlined, intrinsic, ir, types
 
 __all__ = [
-    "address_of", "folded", "load32", "load64", "number_at", "prefetch", "put", "reversed_bytes", "store64", "sum_at",
-    "swapped",
+    "address_of", "first_header", "folded", "load32", "load64", "number_at", "prefetch", "put", "reversed_bytes",
+    "store64", "sum_at", "swapped",
 ]  # fmt: skip
 
 
@@ -111,6 +111,19 @@ def number_at(address, width, little):
         word = reversed_bytes(word)
         return np.int64(word >> np.uint64(64 - 8 * width))
     return np.int64(word << np.uint64(64 - 8 * width) >> np.uint64(64 - 8 * width))
+
+
+@inlined
+def first_header(packet, data, starts, captured, links, fcs, firsts, tables):
+    """Return where a packet starts, where it ends without its check sequence, and the kind of its first header."""
+    pos = starts[packet]
+    end = pos + captured[packet]
+    if fcs[packet] > 0:
+        end = max(pos, end - fcs[packet])
+    kind = np.int64(firsts[links[packet]])
+    if kind < 0:
+        kind = np.int64(tables[-kind + (data[pos] >> 4)]) if pos < end else np.int64(0)
+    return pos, end, kind
 
 
 @inlined

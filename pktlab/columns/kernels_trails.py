@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from pktlab.columns.compiled import inlined, kernel
-from pktlab.columns.kernels_bits import address_of, load64, prefetch, reversed_bytes
+from pktlab.columns.kernels_bits import address_of, first_header, load64, prefetch, reversed_bytes
 from pktlab.columns.kernels_sums import judged_sum
 
 __all__ = [
@@ -193,13 +193,7 @@ def retrace(
             prefetch(address + starts[first + row] + 63)
         for row in range(min(chain.size, count - first)):
             packet = first + row
-            pos = starts[packet]
-            end = pos + captured[packet]
-            if fcs[packet] > 0:
-                end = max(pos, end - fcs[packet])
-            kind = np.int64(firsts[links[packet]])
-            if kind < 0:
-                kind = np.int64(tables[-kind + (data[pos] >> 4)]) if pos < end else np.int64(0)
+            pos, end, kind = first_header(packet, data, starts, captured, links, fcs, firsts, tables)
             trail = np.int64(-1)
             if captured[packet] >= lengths[packet]:
                 trail = _found(address + pos, end - pos, kind, trails, compares, ranks, known)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from pktlab.columns.compiled import inlined, kernel
-from pktlab.columns.kernels_bits import address_of, load64, reversed_bytes
+from pktlab.columns.kernels_bits import address_of, first_header, load64, reversed_bytes
 from pktlab.columns.kernels_sums import ABSENT, UNVERIFIED, judged_sum
 from pktlab.columns.kernels_trails import SAMPLED, WANTED
 
@@ -144,13 +144,7 @@ def _begin(data, starts, captured, lengths, links, fcs, flags, rest, size, first
     for place in range(np.uint64(size)):
         packet, lane = rest[place], lanes[place]
         status[packet] = 0
-        pos = starts[packet]
-        end = pos + captured[packet]
-        if fcs[packet] > 0:
-            end = max(pos, end - fcs[packet])
-        kind = np.int64(firsts[links[packet]])
-        if kind < 0:
-            kind = np.int64(tables[-kind + (data[pos] >> 4)]) if pos < end else np.int64(0)
+        pos, end, kind = first_header(packet, data, starts, captured, links, fcs, firsts, tables)
         lane.packet, lane.start, lane.pos, lane.end, lane.kind = packet, pos, pos, end, kind
         lane.pending, lane.proto, lane.address_at, lane.address_kind, lane.depth = need, 0, -1, 0, 0
         lane.flags, lane.cut, lane.at_buffer = flags[packet], captured[packet] < lengths[packet], True
