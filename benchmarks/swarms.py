@@ -10,17 +10,15 @@ import argparse
 import os
 import shutil
 import struct
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from benchmarks.captures import HEADER
+from benchmarks.running import Took, timed
 from pktlab.capture import open_capture, open_writer
 from pktlab.wire import build
 from pktlab.wire.apps.bittorrent.peer import Bitfield, Handshake
@@ -33,14 +31,6 @@ GAP_S = 60
 """Time between a swarm and its copy."""
 ETHERNET_LEN, THIRD_OCTETS = 14, (14, 18)
 """Where in an IPv4 header the third octets of its addresses lie; ARP and IPv6 stay as they are."""
-
-
-class Took(NamedTuple):
-    """What a command took: s by the clock, s of processors, MB of memory at most."""
-
-    wall: float
-    cpu: float
-    peak: float
 
 
 def repeated(source: Path, target: Path, times: int) -> None:
@@ -103,17 +93,6 @@ def _connection(number: int, hello: list[bytes]) -> Iterator[bytes]:
             data,
         )  # fmt: skip
         at[side] = (at[side] + len(data) + (flags & 3 != 0)) % 2**32
-
-
-def timed(command: list[str]) -> Took:
-    """Run a command once."""
-    started = time.perf_counter()
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, used = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise SystemExit(f"{' '.join(command)}: ended with {child.returncode}")
-    return Took(time.perf_counter() - started, used.ru_utime + used.ru_stime, used.ru_maxrss / 1000)
 
 
 def table(paths: dict[str, Path], runs: int) -> None:

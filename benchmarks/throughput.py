@@ -13,12 +13,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import captures
 from benchmarks.peers import TEN
+from benchmarks.running import timed
 
 __all__ = ["compare"]
 
@@ -80,21 +80,12 @@ def tools(folder: Path) -> list[Tool]:
     return [tool for tool in found if shutil.which(tool.command[0])]
 
 
-def timed(command: list[str], runs: int) -> tuple[float, float]:
+def least(command: list[str], runs: int) -> tuple[float, float]:
     """Return the least wall and processor time of a command, s; what is quick is run more often."""
-    wall = cpu = float("inf")
-    spent, left = 0.0, runs
-    while left > 0 or spent < QUICK_S:
-        started = time.perf_counter()
-        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        _, status, used = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        if child.returncode:
-            raise SystemExit(f"{' '.join(command)}: ended with {child.returncode}")
-        took = time.perf_counter() - started
-        wall, cpu = min(wall, took), min(cpu, used.ru_utime + used.ru_stime)
-        spent, left = spent + took, left - 1
-    return wall, cpu
+    found = [timed(command)]
+    while len(found) < runs or sum(one.wall for one in found) < QUICK_S:
+        found.append(timed(command))
+    return min(one.wall for one in found), min(one.cpu for one in found)
 
 
 def slope(tool: Tool, block: captures.Block, folder: Path, size: int, runs: int) -> Slope:
@@ -105,7 +96,7 @@ def slope(tool: Tool, block: captures.Block, folder: Path, size: int, runs: int)
         if not path.exists():
             captures.write(path, block, count)
     (short_wall, short_cpu), (long_wall, long_cpu) = (
-        timed(
+        least(
             [part.replace("{}", str(path)) for part in tool.command], runs if tool.share < 1 else max(runs, FAST_RUNS)
         )
         for path in (short, long)
@@ -123,7 +114,7 @@ def table(block: captures.Block, folder: Path, size: int, runs: int) -> None:
     """Print the table for one capture."""
     captures.write(folder / "short.pcap", block, 1)
     for command in (VERIFY, [sys.executable, "-m", "benchmarks.peers", "columns"]):  # kernels are compiled once
-        timed([*command, str(folder / "short.pcap")], 1)
+        least([*command, str(folder / "short.pcap")], 1)
     print(f"\n{block.name}: {block.packets} packets, repeated up to {size / 1e6:.0f} MB")
     print(f"{'':32}{'start-up, s':>12}{'packets/s':>14}{'per CPU s':>14}{'slower by':>12}{'in CPU':>10}")
     base = None
