@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["swarm"]
 
 MOST_IN_MATRIX = 26
-BLOCK = 1 << 14
-"""Bytes that are asked for at a time."""
 HEADING = ("peer", "", "client", "pieces", "complete", "down", "up", "kbit/s", "", "asked", "twice", "end game", "left")
 RIGHT = (3, 4, 5, 6, 7, 8, 9, 10, 11, 12)
 
@@ -119,6 +117,8 @@ def _matrix(torrent: Torrent) -> Iterator[str]:
 
 
 def _words(torrent: Torrent) -> Iterator[str]:
+    from pktlab.torrent.merkle import BLOCK
+
     geometry = torrent.geometry
     in_piece = f", {-(-geometry.piece_length // BLOCK)} in a piece here" if geometry.piece_length else ""
     yield (

@@ -58,9 +58,8 @@ class FileChunks:
         # neither, no more is asked than is needed, so that a packet that has come is never held back.
         self._read = getattr(file, "read1", file.read)
         self._eager = hasattr(file, "read1") or isinstance(file, io.RawIOBase)
-        self._into = file.readinto if isinstance(file, io.FileIO) else None
-        if isinstance(file, io.BufferedReader):
-            self._into = file.readinto1
+        buffered = file.readinto1 if isinstance(file, io.BufferedReader) else None
+        self._into = file.readinto if isinstance(file, io.FileIO) else buffered
 
     def read(self, wanted: int, most: int = CHUNK_LEN) -> bytes:
         """Return the next bytes, up to `most`; a failure to read ends the stream and is told in `trouble`."""
